@@ -1,0 +1,1 @@
+//! A synthetic city with a known truth.

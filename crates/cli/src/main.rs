@@ -1,0 +1,2 @@
+//! The fenghuo command.
+fn main() {}

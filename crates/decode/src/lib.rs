@@ -1,0 +1,1 @@
+//! Bytes of devices to signals, or a reason.

@@ -1,0 +1,1 @@
+//! The Kafka service: decode and correlate roles.

@@ -1,0 +1,163 @@
+//! The registry: the buildings and devices of the city, dense numbers inside, ids only at the rim.
+//!
+//! Ids become integers once, when the file is read. Whoever works with a building or device holds its [`BuildingIdx`]
+//! or [`DeviceIdx`]; strings come back only in what is published.
+
+mod datum;
+mod place;
+mod read;
+mod spatial;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::words::{Premises, Sensor};
+
+pub use datum::{bd09_to_wgs84, gcj02_to_wgs84, wgs84_to_bd09, wgs84_to_gcj02};
+pub use place::Place;
+pub use spatial::{EARTH_RADIUS_M, distance_m};
+
+/// The region of fire signals whose building nobody knows.
+pub const UNPLACED: &str = "unplaced";
+
+/// A building's number: its place in the registry's list.
+pub type BuildingIdx = u32;
+/// A device's number: its place in the registry's list.
+pub type DeviceIdx = u32;
+/// A region's number: its place among the registry's regions in the order of their names.
+pub type RegionIdx = u32;
+
+/// A building as the registry knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Building {
+    /// The city's id.
+    pub id: Box<str>,
+    /// Its name.
+    pub name: Option<Box<str>>,
+    /// Its postal address.
+    pub address: Option<Box<str>>,
+    /// Degrees east, WGS 84.
+    pub lon: f64,
+    /// Degrees north, WGS 84.
+    pub lat: f64,
+    /// The unit of correlation.
+    pub region: RegionIdx,
+    /// Its town.
+    pub town: Option<Box<str>>,
+    /// Its village.
+    pub village: Option<Box<str>>,
+    /// Its grid.
+    pub grid: Option<Box<str>>,
+    /// What it is used for.
+    pub premises: Premises,
+    /// Number of floors.
+    pub floors: Option<i32>,
+    /// Whom to call.
+    pub contact: Option<Box<str>>,
+    /// The line of the file that says so, from 1.
+    pub line: u32,
+}
+
+/// A device as the registry knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// The city's id.
+    pub id: Box<str>,
+    /// Where it is.
+    pub building: BuildingIdx,
+    /// What it senses.
+    pub sensor: Sensor,
+    /// The spot; a device without one is its own.
+    pub location: Option<Box<str>>,
+    /// The floor.
+    pub floor: Option<i32>,
+    /// The identity under which a protocol names it.
+    pub address: Option<Box<str>>,
+    /// The line of the file that says so, from 1.
+    pub line: u32,
+}
+
+/// The buildings and devices of the city; read-only, shared by all who work with it.
+#[derive(Debug, Default)]
+pub struct Registry {
+    buildings: Vec<Building>,
+    devices: Vec<Device>,
+    regions: Vec<Arc<str>>,
+    building_by_id: HashMap<Box<str>, BuildingIdx, foldhash::fast::RandomState>,
+    device_by_id: HashMap<Box<str>, DeviceIdx, foldhash::fast::RandomState>,
+    device_by_address: HashMap<Box<str>, DeviceIdx, foldhash::fast::RandomState>,
+    spatial: OnceLock<spatial::SpatialIndex>,
+}
+
+impl Registry {
+    /// Every building; a building's number is its place here.
+    #[must_use]
+    pub fn buildings(&self) -> &[Building] {
+        &self.buildings
+    }
+
+    /// Every device; a device's number is its place here.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The names of all regions, sorted; a region's number is its place here.
+    #[must_use]
+    pub fn regions(&self) -> &[Arc<str>] {
+        &self.regions
+    }
+
+    /// The building with that number.
+    #[must_use]
+    pub fn building(&self, building: BuildingIdx) -> &Building {
+        &self.buildings[building as usize]
+    }
+
+    /// The device with that number.
+    #[must_use]
+    pub fn device(&self, device: DeviceIdx) -> &Device {
+        &self.devices[device as usize]
+    }
+
+    /// The building with that id.
+    #[must_use]
+    pub fn building_by_id(&self, id: &str) -> Option<BuildingIdx> {
+        self.building_by_id.get(id).copied()
+    }
+
+    /// The device that goes by that name: its id, else its address.
+    #[must_use]
+    pub fn device_by_name(&self, name: &str) -> Option<DeviceIdx> {
+        self.device_by_id.get(name).or_else(|| self.device_by_address.get(name)).copied()
+    }
+
+    /// The name of a building's region.
+    #[must_use]
+    pub fn region_of(&self, building: BuildingIdx) -> &Arc<str> {
+        &self.regions[self.building(building).region as usize]
+    }
+
+    /// The buildings of the same region at most `radius_m` from `building`, itself included, by number, with their
+    /// great-circle distances in metres.
+    #[must_use]
+    pub fn neighbours(&self, building: BuildingIdx, radius_m: f64) -> Vec<(BuildingIdx, f64)> {
+        let index = self.spatial.get_or_init(|| spatial::SpatialIndex::new(&self.buildings));
+        let centre = self.building(building);
+        let mut near: Vec<(BuildingIdx, f64)> = index
+            .within((centre.lon, centre.lat), radius_m)
+            .filter(|other| self.building(*other).region == centre.region)
+            .map(|other| (other, self.distance_m(building, other)))
+            .filter(|(_, distance)| *distance <= radius_m)
+            .collect();
+        near.sort_unstable_by_key(|(other, _)| *other);
+        near
+    }
+
+    /// The great-circle distance of two buildings in metres.
+    #[must_use]
+    pub fn distance_m(&self, one: BuildingIdx, other: BuildingIdx) -> f64 {
+        let (one, other) = (self.building(one), self.building(other));
+        distance_m((one.lon, one.lat), (other.lon, other.lat))
+    }
+}

@@ -1,0 +1,63 @@
+//! Where a signal belongs: its building and spot, by the registry, by a registered panel, or by its own word.
+
+use std::borrow::Cow;
+
+use super::{BuildingIdx, DeviceIdx, Registry};
+use crate::signal::Signal;
+use crate::words::Sensor;
+
+/// Where a signal belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place<'s> {
+    /// The building.
+    pub building: BuildingIdx,
+    /// The spot within it.
+    pub location: Cow<'s, str>,
+    /// Whether the device is in no registry; a person never is.
+    pub unregistered: bool,
+}
+
+impl Registry {
+    /// Building and spot of a signal, if its building is known; `device` is its [`Registry::device_by_name`].
+    ///
+    /// What people name comes first, and naming an unknown building is naming none: a mistyped clear must not wipe the
+    /// evidence of wherever the device happens to stand. Otherwise: the registered device; the building of the longest
+    /// registered address that, followed by `:`, begins the device's; the signal's own building.
+    #[must_use]
+    pub fn place<'s>(&'s self, signal: &'s Signal, device: Option<DeviceIdx>) -> Option<Place<'s>> {
+        let by_people = signal.kind.is_by_people();
+        let named = signal.building.as_deref().filter(|_| by_people);
+        if named.is_none()
+            && let Some(device) = device
+        {
+            let device = self.device(device);
+            let location = device.location.as_deref().or(signal.location.as_deref()).unwrap_or(&device.id);
+            return Some(Place { building: device.building, location: location.into(), unregistered: false });
+        }
+        let building = match named {
+            Some(id) => self.building_by_id(id)?,
+            None => self
+                .building_of_longest_prefix(&signal.device)
+                .or_else(|| self.building_by_id(signal.building.as_deref()?))?,
+        };
+        let device_id = device.map_or(signal.device.as_str(), |device| &self.device(device).id);
+        let location = signal.location.as_deref().unwrap_or(device_id);
+        Some(Place { building, location: location.into(), unregistered: !by_people })
+    }
+
+    /// The sensor of a signal: its own, else its device's, else unknown; of people always operator.
+    #[must_use]
+    pub fn sensor_of(&self, signal: &Signal, device: Option<DeviceIdx>) -> Sensor {
+        if signal.kind.is_by_people() {
+            return Sensor::Operator;
+        }
+        let own = signal.sensor.filter(|sensor| *sensor != Sensor::Unknown);
+        own.or_else(|| device.map(|device| self.device(device).sensor)).unwrap_or(Sensor::Unknown)
+    }
+
+    fn building_of_longest_prefix(&self, device: &str) -> Option<BuildingIdx> {
+        let prefixes = device.rmatch_indices(':').map(|(at, _)| &device[..at]);
+        let panel = prefixes.into_iter().find_map(|prefix| self.device_by_address.get(prefix))?;
+        Some(self.device(*panel).building)
+    }
+}

@@ -1,0 +1,296 @@
+//! Reads a registry from JSON Lines; all that is wrong at once, with file, line and reason.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Building, Device, Registry, bd09_to_wgs84, gcj02_to_wgs84};
+use crate::toml_text::{Fault, did_you_mean};
+use crate::words::{Premises, Sensor};
+
+/// One line as it is written; building and device share the names of their fields.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<std::borrow::Cow<'a, str>>,
+    id: Option<Box<str>>,
+    name: Option<Box<str>>,
+    address: Option<Box<str>>,
+    lon: Option<f64>,
+    lat: Option<f64>,
+    datum: Option<String>,
+    region: Option<Box<str>>,
+    town: Option<Box<str>>,
+    village: Option<Box<str>>,
+    grid: Option<Box<str>>,
+    premises: Option<String>,
+    floors: Option<i32>,
+    contact: Option<Box<str>>,
+    building: Option<Box<str>>,
+    sensor: Option<String>,
+    location: Option<Box<str>>,
+    floor: Option<i32>,
+}
+
+/// A device's line and the building it names, until all buildings are known.
+struct Unresolved {
+    device: Device,
+    building_id: Box<str>,
+}
+
+/// Grows line by line into a [`Registry`].
+#[derive(Default)]
+struct Reader {
+    registry: Registry,
+    region_names: Vec<Box<str>>,
+    devices: Vec<Unresolved>,
+    faults: Vec<(u32, String)>,
+}
+
+impl Registry {
+    /// Reads JSON Lines; `file` is their name in messages. Blank lines are passed over.
+    ///
+    /// # Errors
+    /// Every fault of the file, in the order of the lines.
+    pub fn from_json_lines(file: &str, text: &[u8]) -> Result<Self, Vec<Fault>> {
+        let mut reader = Reader::default();
+        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+            if !line.trim_ascii().is_empty()
+                && let Err(reason) = reader.read_line(number, line)
+            {
+                reader.faults.push((number, reason));
+            }
+        }
+        reader.finish().map_err(|faults| {
+            let fault = |(line, reason)| Fault { file: file.to_owned(), line, reason, excerpt: None };
+            faults.into_iter().map(|(line, reason)| fault((line as usize, reason))).collect()
+        })
+    }
+}
+
+impl Reader {
+    fn read_line(&mut self, number: u32, line: &[u8]) -> Result<(), String> {
+        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| {
+            format!("not a registry object: {}", error.to_string().replace(" at line 1 column", " at column"))
+        })?;
+        match line.kind.as_deref() {
+            Some("building") => self.add_building(number, line),
+            Some("device") => self.add_device(number, line),
+            Some(other) => Err(format!("unknown type {other:?}{}", did_you_mean(other, &["building", "device"]))),
+            None => Err("`type` is missing: building or device".to_owned()),
+        }
+    }
+
+    fn add_building(&mut self, number: u32, line: Line<'_>) -> Result<(), String> {
+        let id = line.id.ok_or("a building needs `id`")?;
+        let (lon, lat) = line.lon.zip(line.lat).ok_or("a building needs `lon` and `lat` in degrees")?;
+        if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
+            return Err(format!("`lon` {lon} or `lat` {lat} is out of range (degrees; are they exchanged?)"));
+        }
+        let (lon, lat) = match line.datum.as_deref() {
+            None | Some("wgs84") => (lon, lat),
+            Some("gcj02") => gcj02_to_wgs84((lon, lat)),
+            Some("bd09") => bd09_to_wgs84((lon, lat)),
+            Some(other) => {
+                return Err(format!("unknown datum {other:?}{}", did_you_mean(other, &["wgs84", "gcj02", "bd09"])));
+            }
+        };
+        let premises = match line.premises.as_deref() {
+            None => Premises::Other,
+            Some(word) => Premises::from_word(word).ok_or_else(|| {
+                let words: Vec<_> = Premises::ALL.iter().map(|premises| premises.word()).collect();
+                format!("unknown premises {word:?}{}", did_you_mean(word, &words))
+            })?,
+        };
+        let next = u32::try_from(self.registry.buildings.len()).map_err(|_| "too many buildings")?;
+        match self.registry.building_by_id.entry(id.clone()) {
+            Entry::Occupied(first) => {
+                let first = self.registry.buildings[*first.get() as usize].line;
+                return Err(format!("building id {id:?} stands twice, first in line {first}"));
+            }
+            Entry::Vacant(entry) => entry.insert(next),
+        };
+        self.region_names.push(line.region.unwrap_or_else(|| "default".into()));
+        self.registry.buildings.push(Building {
+            id,
+            name: line.name,
+            address: line.address,
+            lon,
+            lat,
+            region: 0,
+            town: line.town,
+            village: line.village,
+            grid: line.grid,
+            premises,
+            floors: line.floors,
+            contact: line.contact,
+            line: number,
+        });
+        Ok(())
+    }
+
+    fn add_device(&mut self, number: u32, line: Line<'_>) -> Result<(), String> {
+        let id = line.id.ok_or("a device needs `id`")?;
+        let building_id = line.building.ok_or("a device needs `building`")?;
+        let sensor = match line.sensor.as_deref() {
+            None => Sensor::Unknown,
+            Some(word) => Sensor::from_word(word).ok_or_else(|| {
+                let words: Vec<_> = Sensor::ALL.iter().map(|sensor| sensor.word()).collect();
+                format!("unknown sensor {word:?}{}", did_you_mean(word, &words))
+            })?,
+        };
+        let next = u32::try_from(self.devices.len()).map_err(|_| "too many devices")?;
+        let line_of = |device: u32| self.devices[device as usize].device.line;
+        if let Some(first) = self.registry.device_by_id.get(&id) {
+            return Err(format!("device id {id:?} stands twice, first in line {}", line_of(*first)));
+        }
+        if let Some(address) = &line.address {
+            if let Some(first) = self.registry.device_by_address.get(address) {
+                return Err(format!("device address {address:?} stands twice, first in line {}", line_of(*first)));
+            }
+            self.registry.device_by_address.insert(address.clone(), next);
+        }
+        self.registry.device_by_id.insert(id.clone(), next);
+        self.devices.push(Unresolved {
+            device: Device {
+                id,
+                building: 0,
+                sensor,
+                location: line.location,
+                floor: line.floor,
+                address: line.address,
+                line: number,
+            },
+            building_id,
+        });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Registry, Vec<(u32, String)>> {
+        let numbers: BTreeMap<&str, u32> = {
+            let mut names: Vec<&str> = self.region_names.iter().map(AsRef::as_ref).collect();
+            names.sort_unstable();
+            names.dedup();
+            names.into_iter().zip(0..).collect()
+        };
+        for (building, name) in self.registry.buildings.iter_mut().zip(&self.region_names) {
+            building.region = numbers[name.as_ref()];
+        }
+        self.registry.regions = numbers.keys().map(|name| Arc::from(*name)).collect();
+        for Unresolved { mut device, building_id } in self.devices {
+            match self.registry.building_by_id.get(&building_id) {
+                Some(building) => device.building = *building,
+                None => self
+                    .faults
+                    .push((device.line, format!("device {:?}: building {building_id:?} is not registered", device.id))),
+            }
+            self.registry.devices.push(device);
+        }
+        self.faults.sort_by_key(|(line, _)| *line);
+        if self.faults.is_empty() { Ok(self.registry) } else { Err(self.faults) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Signal;
+    use crate::words::Kind;
+
+    fn read(text: &str) -> Result<Registry, Vec<String>> {
+        Registry::from_json_lines("city.jsonl", text.as_bytes())
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_with_file_and_line() {
+        let faults = read(
+            r#"{"type":"building","id":"B1","lon":113.75,"lat":23.02}
+{"type":"building","id":"B1","lon":113.75,"lat":23.02}
+{"type":"building","id":"B2","lon":23.02,"lat":113.75}
+{"type":"building","id":"B3","lon":113.75}
+
+{"type":"device","id":"D1","building":"B9"}
+{"type":"device","id":"D2","building":"B1","address":"a"}
+{"type":"device","id":"D3","building":"B1","address":"a"}
+{"type":"device","id":"D2","building":"B1"}
+{"type":"devise","id":"D4"}
+{"type":"building","id":"B4","lon":1,"lat":2,"premises":"rentel","datum":"wgs84"}
+{"type":"building","id":"B5","lon":1,"lat":2,"datum":"gcj2"}
+nonsense"#,
+        )
+        .unwrap_err();
+        let expected = [
+            "city.jsonl:2: building id \"B1\" stands twice, first in line 1",
+            "city.jsonl:3: `lon` 23.02 or `lat` 113.75 is out of range (degrees; are they exchanged?)",
+            "city.jsonl:4: a building needs `lon` and `lat` in degrees",
+            "city.jsonl:6: device \"D1\": building \"B9\" is not registered",
+            "city.jsonl:8: device address \"a\" stands twice, first in line 7",
+            "city.jsonl:9: device id \"D2\" stands twice, first in line 7",
+            "city.jsonl:10: unknown type \"devise\"; did you mean `device`?",
+            "city.jsonl:11: unknown premises \"rentel\"; did you mean `rental`?",
+            "city.jsonl:12: unknown datum \"gcj2\"; did you mean `gcj02`?",
+            "city.jsonl:13: not a registry object: expected ident at column 2",
+        ];
+        assert_eq!(faults, expected);
+    }
+
+    #[test]
+    fn devices_may_stand_before_their_building_and_neighbours_stay_in_their_region() {
+        let registry = read(
+            r#"{"type":"device","id":"D1","building":"B1","location":"301"}
+{"type":"building","id":"B1","lon":113.75,"lat":23.02,"region":"r"}
+{"type":"building","id":"B2","lon":113.751,"lat":23.02,"region":"r"}
+{"type":"building","id":"B3","lon":113.7505,"lat":23.02,"region":"a"}
+{"type":"building","id":"B4","lon":113.76,"lat":23.02,"region":"r"}"#,
+        )
+        .unwrap();
+        let near: Vec<u32> = registry.neighbours(0, 150.0).into_iter().map(|(building, _)| building).collect();
+        assert_eq!(near, [0, 1]);
+        let exactly = registry.distance_m(0, 1);
+        assert_eq!(registry.neighbours(0, exactly).len(), 2);
+        assert_eq!(registry.neighbours(0, exactly - 1e-6).len(), 1);
+        assert_eq!(registry.regions().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a", "r"]);
+        assert_eq!(registry.region_of(0).as_ref(), "r");
+    }
+
+    #[test]
+    fn a_signal_is_placed_by_registry_panel_or_its_own_word() {
+        let registry = read(
+            r#"{"type":"building","id":"B1","lon":0,"lat":1}
+{"type":"building","id":"B2","lon":0,"lat":2}
+{"type":"device","id":"D1","building":"B1","location":"301","address":"gb:1:1.1"}
+{"type":"device","id":"D2","building":"B1"}
+{"type":"device","id":"P","building":"B2","address":"gb:1"}"#,
+        )
+        .unwrap();
+        let place = |device: &str, kind: Kind, building: Option<&str>, location: Option<&str>| {
+            let mut signal = Signal::new(device, kind);
+            signal.building = building.map(str::to_owned);
+            signal.location = location.map(str::to_owned);
+            let known = registry.device_by_name(device);
+            registry.place(&signal, known).map(|p| (p.building, p.location.into_owned(), p.unregistered))
+        };
+        let at = |building, location: &str, unregistered| Some((building, location.to_owned(), unregistered));
+        for (device, kind, building, location, expected) in [
+            ("D1", Kind::Fire, Some("B2"), Some("x"), at(0, "301", false)),
+            ("gb:1:1.1", Kind::Fire, None, None, at(0, "301", false)),
+            ("D2", Kind::Fire, None, None, at(0, "D2", false)),
+            ("D2", Kind::Fire, None, Some("x"), at(0, "x", false)),
+            ("gb:1:1.1:7", Kind::Fire, Some("B2"), None, at(0, "gb:1:1.1:7", true)),
+            ("gb:1:2.1:7", Kind::Fire, None, Some("x"), at(1, "x", true)),
+            ("gb:10", Kind::Fire, None, None, None),
+            ("X", Kind::Fire, Some("B2"), None, at(1, "X", true)),
+            ("X", Kind::Fire, Some("B9"), None, None),
+            ("D1", Kind::Confirm, Some("B2"), None, at(1, "D1", false)),
+            ("gb:1:1.1", Kind::Confirm, Some("B2"), None, at(1, "D1", false)),
+            ("D1", Kind::Clear, Some("B9"), None, None),
+            ("D1", Kind::Clear, None, None, at(0, "301", false)),
+            ("X", Kind::Confirm, Some("B1"), Some("hall"), at(0, "hall", false)),
+        ] {
+            assert_eq!(place(device, kind, building, location), expected, "{device} {kind} {building:?}");
+        }
+    }
+}

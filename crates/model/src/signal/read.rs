@@ -1,0 +1,363 @@
+//! Reads the native JSON form of a signal, or a tick; hostile input ends in a reason, never in a panic.
+//!
+//! Lenient where a fire could be lost: an optional field of a wrong type or an unreadable time counts as
+//! missing, and is counted. Strict where the statement itself is unclear: kind, device, and JSON as such.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+use thiserror::Error;
+
+use super::{Flaws, Signal};
+use crate::time;
+use crate::words::{Kind, Sensor};
+
+/// One line or record of a region's sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A statement of a device or person.
+    Signal(Box<Signal>),
+    /// Time that passed.
+    Tick(Tick),
+}
+
+/// Moves clocks and fires timers, nothing else: how a quiet region's clock moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tick {
+    /// The time that the clock has reached at least, Unix milliseconds.
+    pub at_ms: i64,
+    /// The region meant; all of them without it.
+    pub region: Option<String>,
+}
+
+/// Why a line is no signal.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReadSignalError {
+    /// The bytes are not one JSON object.
+    #[error("not a JSON object: {0}")]
+    NotJson(String),
+    /// A required field is missing, null or no string.
+    #[error("required field \"{0}\" is missing or no string")]
+    Missing(&'static str),
+    /// The kind is none of the known ones.
+    #[error("unknown kind {0:?}")]
+    UnknownKind(String),
+    /// A tick without a readable time.
+    #[error("a tick needs its time in integer Unix milliseconds")]
+    BadTick,
+}
+
+impl Input {
+    /// Reads one line or record: a signal, or `{"tick":<ms>,"region":"…"}`.
+    ///
+    /// # Errors
+    /// The reason why it is neither; it then counts as rejected.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
+        let fields: Fields<'_> = parse(bytes)?;
+        match (&fields.tick, &fields.device) {
+            (Scalar::Null, _) | (_, Scalar::Text(_)) => fields.into_signal().map(Box::new).map(Self::Signal),
+            (Scalar::Number(ms), _) => {
+                let at_ms = ms.as_i64().and_then(time::writable).ok_or(ReadSignalError::BadTick)?;
+                Ok(Self::Tick(Tick { at_ms, region: fields.region.into_text(&mut 0) }))
+            }
+            _ => Err(ReadSignalError::BadTick),
+        }
+    }
+}
+
+impl Signal {
+    /// Reads the native JSON form.
+    ///
+    /// # Errors
+    /// The reason why it is none.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
+        parse(bytes)?.into_signal()
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // One record is one line: its number says nothing here, and the caller knows the real one.
+        ReadSignalError::NotJson(error.to_string().replace(" at line 1 column", " at column"))
+    })
+}
+
+/// A JSON value as far as a signal's fields need it.
+enum Scalar<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    Nested,
+}
+
+impl Scalar<'_> {
+    fn into_text(self, wrong_types: &mut u32) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.into_owned()),
+            Self::Null => None,
+            _ => {
+                *wrong_types += 1;
+                None
+            }
+        }
+    }
+
+    fn into_time_ms(self, unreadable: &mut u32) -> Option<i64> {
+        let read = match &self {
+            Self::Null => return None,
+            Self::Text(text) => time::parse_rfc3339(text),
+            Self::Number(number) => number.as_i64().and_then(time::writable),
+            Self::Bool(_) | Self::Nested => None,
+        };
+        *unreadable += u32::from(read.is_none());
+        read
+    }
+}
+
+#[derive(Default)]
+struct Fields<'a> {
+    id: Scalar<'a>,
+    device: Scalar<'a>,
+    kind: Scalar<'a>,
+    sensor: Scalar<'a>,
+    at: Scalar<'a>,
+    received_at: Scalar<'a>,
+    building: Scalar<'a>,
+    location: Scalar<'a>,
+    value: Scalar<'a>,
+    unit: Scalar<'a>,
+    text: Scalar<'a>,
+    test: Scalar<'a>,
+    until: Scalar<'a>,
+    by: Scalar<'a>,
+    cause: Scalar<'a>,
+    source: Scalar<'a>,
+    tick: Scalar<'a>,
+    region: Scalar<'a>,
+}
+
+impl Default for Scalar<'_> {
+    fn default() -> Self {
+        Self::Null
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn named(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
+        Some(match name {
+            "id" => &mut self.id,
+            "device" => &mut self.device,
+            "kind" => &mut self.kind,
+            "sensor" => &mut self.sensor,
+            "at" => &mut self.at,
+            "received_at" => &mut self.received_at,
+            "building" => &mut self.building,
+            "location" => &mut self.location,
+            "value" => &mut self.value,
+            "unit" => &mut self.unit,
+            "text" => &mut self.text,
+            "test" => &mut self.test,
+            "until" => &mut self.until,
+            "by" => &mut self.by,
+            "cause" => &mut self.cause,
+            "source" => &mut self.source,
+            "tick" => &mut self.tick,
+            "region" => &mut self.region,
+            _ => return None,
+        })
+    }
+
+    fn into_signal(self) -> Result<Signal, ReadSignalError> {
+        let mut flaws = Flaws::default();
+        let types = &mut flaws.types;
+        let Scalar::Text(device) = self.device else { return Err(ReadSignalError::Missing("device")) };
+        let Scalar::Text(kind) = self.kind else { return Err(ReadSignalError::Missing("kind")) };
+        let kind = Kind::from_word(&kind).ok_or_else(|| ReadSignalError::UnknownKind(kind.into_owned()))?;
+        let sensor = self.sensor.into_text(types).and_then(|word| {
+            let sensor = Sensor::from_word(&word);
+            flaws.sensors += u32::from(sensor.is_none());
+            sensor
+        });
+        let value = match self.value {
+            Scalar::Number(number) => Some(number),
+            Scalar::Null => None,
+            _ => {
+                *types += 1;
+                None
+            }
+        };
+        let test = match self.test {
+            Scalar::Bool(test) => test,
+            Scalar::Null => false,
+            _ => {
+                *types += 1;
+                false
+            }
+        };
+        Ok(Signal {
+            id: self.id.into_text(types),
+            device: device.into_owned(),
+            kind,
+            sensor,
+            at_ms: self.at.into_time_ms(&mut flaws.times),
+            received_at_ms: self.received_at.into_time_ms(&mut flaws.times),
+            building: self.building.into_text(types),
+            location: self.location.into_text(types),
+            value,
+            unit: self.unit.into_text(types),
+            text: self.text.into_text(types),
+            test,
+            until_ms: self.until.into_time_ms(&mut flaws.times),
+            by: self.by.into_text(types),
+            cause: self.cause.into_text(types),
+            source: self.source.into_text(types),
+            flaws,
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(Key(name)) = map.next_key()? {
+                    match fields.named(&name) {
+                        Some(field) => *field = map.next_value()?,
+                        None => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// An object's key, borrowed where it holds no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Scalar::deserialize(deserializer)? {
+            Scalar::Text(name) => Ok(Self(name)),
+            _ => Err(serde::de::Error::custom("a key must be a string")),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = Scalar<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Scalar::Null)
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(Scalar::Number(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+                Ok(Scalar::Number(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+                Ok(Number::from_f64(value).map_or(Scalar::Nested, Scalar::Number))
+            }
+            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Borrowed(value)))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Nested)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Nested)
+            }
+        }
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Signal, ReadSignalError> {
+        Signal::from_json(json.as_bytes())
+    }
+
+    #[test]
+    fn the_specified_example_reads_and_writes() {
+        let json = r#"{"id":"7","device":"D1","kind":"fire","sensor":"smoke","at":"2026-11-22T09:58:02+08:00",
+            "received_at":1795312690000,"building":"B1","location":"3F/301","value":68.5,"unit":"Cel","text":"浓烟",
+            "test":false,"source":"raw.gb26875/3/1042"}"#;
+        let signal = read(json).unwrap();
+        assert_eq!(
+            signal.to_json(),
+            r#"{"id":"7","device":"D1","kind":"fire","sensor":"smoke","at":"2026-11-22T01:58:02.000Z","received_at":"2026-11-22T01:58:10.000Z","building":"B1","location":"3F/301","value":68.5,"unit":"Cel","text":"浓烟","source":"raw.gb26875/3/1042"}"#
+        );
+        assert_eq!(read(&signal.to_json()).unwrap(), signal);
+    }
+
+    #[test]
+    fn what_is_unclear_is_rejected_with_a_reason() {
+        for (json, expected) in [
+            (r#"{"kind":"fire"}"#, ReadSignalError::Missing("device")),
+            (r#"{"device":null,"kind":"fire"}"#, ReadSignalError::Missing("device")),
+            (r#"{"device":"D","kind":7}"#, ReadSignalError::Missing("kind")),
+            (r#"{"device":"D","kind":"blaze"}"#, ReadSignalError::UnknownKind("blaze".into())),
+        ] {
+            assert_eq!(read(json), Err(expected), "{json}");
+        }
+        for json in ["", "[]", "7", "{", r#"{"device":"D","kind":"fire"} x"#, "{\"device\":\"\u{0}\"}"] {
+            assert!(matches!(read(json), Err(ReadSignalError::NotJson(_))), "{json}");
+        }
+        assert!(matches!(Signal::from_json(b"{\"device\":\"\xff\"}"), Err(ReadSignalError::NotJson(_))));
+    }
+
+    #[test]
+    fn what_only_adorns_is_passed_over_and_counted() {
+        let signal = read(
+            r#"{"device":"D","kind":"fire","id":7,"sensor":"nose","at":"yesterday","received_at":1.5,"test":"no",
+               "value":"x","location":[1,{"a":2}],"text":null,"extra":{"device":"E"}}"#,
+        )
+        .unwrap();
+        assert_eq!(signal.flaws, Flaws { times: 2, sensors: 1, types: 4 });
+        assert_eq!(Signal { flaws: Flaws::default(), ..signal }, Signal::new("D", Kind::Fire));
+    }
+
+    #[test]
+    fn a_tick_is_no_signal_and_a_signal_may_carry_a_field_called_tick() {
+        let tick = |region: Option<&str>| Ok(Input::Tick(Tick { at_ms: 5, region: region.map(str::to_owned) }));
+        assert_eq!(Input::from_json(br#"{"tick":5}"#), tick(None));
+        assert_eq!(Input::from_json(br#"{"tick":5,"region":"r"}"#), tick(Some("r")));
+        assert_eq!(Input::from_json(br#"{"tick":"5"}"#), Err(ReadSignalError::BadTick));
+        assert!(matches!(
+            Input::from_json(br#"{"tick":5,"device":"D","kind":"fire"}"#),
+            Ok(Input::Signal(signal)) if signal.device == "D"
+        ));
+    }
+}

@@ -1,0 +1,251 @@
+//! Time as integers: Unix milliseconds (UTC), read from and written as RFC 3339, and durations with written units.
+//!
+//! Time is an argument everywhere in Fenghuo; nothing here asks a clock.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+const DAY_MS: i64 = 86_400_000;
+/// 0000-01-01T00:00:00.000Z, the earliest time that RFC 3339 can write.
+pub const EARLIEST_MS: i64 = -62_167_219_200_000;
+/// 9999-12-31T23:59:59.999Z, the latest time that RFC 3339 can write.
+pub const LATEST_MS: i64 = 253_402_300_799_999;
+
+/// `ms` if RFC 3339 can write it (years 0000 to 9999), else nothing.
+#[must_use]
+pub fn writable(ms: i64) -> Option<i64> {
+    (EARLIEST_MS..=LATEST_MS).contains(&ms).then_some(ms)
+}
+
+/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
+///
+/// The months are counted from March, so that the leap day is the last of its year.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The inverse of [`days_from_civil`]: year, month, day.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Unix milliseconds of a civil time in a zone `utc_offset_s` seconds east of Greenwich, if there is such a time.
+///
+/// A second of 60 (a leap second) is the next second's beginning, as Unix time counts.
+#[must_use]
+pub fn civil_ms(date: (i64, i64, i64), time: (i64, i64, i64), utc_offset_s: i64) -> Option<i64> {
+    let (year, month, day) = date;
+    let (hour, minute, second) = time;
+    let exists = (0..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0..=60).contains(&second);
+    if !exists {
+        return None;
+    }
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - utc_offset_s;
+    writable(seconds * 1_000)
+}
+
+/// Reads an RFC 3339 time with its offset; what is finer than a millisecond is cut off.
+///
+/// ```
+/// # use fenghuo_model::time::parse_rfc3339;
+/// assert_eq!(parse_rfc3339("2026-11-22T09:58:02+08:00"), Some(1_795_312_682_000));
+/// assert_eq!(parse_rfc3339("2026-11-22T09:58:02"), None); // without an offset it is no instant
+/// ```
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let digits = bytes.get(from..to)?;
+        digits.iter().try_fold(0, |sum, &b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
+    };
+    let is = |at: usize, allowed: &[u8]| bytes.get(at).is_some_and(|b| allowed.contains(b));
+    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
+        return None;
+    }
+    let date = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let clock = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let mut at = 19;
+    let mut fraction_ms = 0;
+    if is(at, b".") {
+        let digits = bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 {
+            return None;
+        }
+        let kept = digits.min(3);
+        fraction_ms = number(at + 1, at + 1 + kept)? * [100, 10, 1][kept - 1];
+        at += 1 + digits;
+    }
+    let offset_s = match *bytes.get(at)? {
+        b'Z' | b'z' if bytes.len() == at + 1 => 0,
+        b'+' | b'-' if bytes.len() == at + 6 => parse_utc_offset(&text[at..])?,
+        _ => return None,
+    };
+    writable(civil_ms(date, clock, offset_s)? + fraction_ms)
+}
+
+/// Reads `+08:00` or `-03:30` as seconds east of Greenwich.
+#[must_use]
+pub fn parse_utc_offset(text: &str) -> Option<i64> {
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'+' => (1, &text[1..]),
+        b'-' => (-1, &text[1..]),
+        _ => return None,
+    };
+    let [h1, h2, b':', m1, m2] = *rest.as_bytes() else { return None };
+    if ![h1, h2, m1, m2].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let hours = i64::from(h1 - b'0') * 10 + i64::from(h2 - b'0');
+    let minutes = i64::from(m1 - b'0') * 10 + i64::from(m2 - b'0');
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
+}
+
+/// Unix milliseconds that show and serialize as RFC 3339 UTC with milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rfc3339(pub i64);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.clamp(EARLIEST_MS, LATEST_MS);
+        let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
+        let rest = ms.rem_euclid(DAY_MS);
+        let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1_000)
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads a duration with written units, such as `90s`, `10m`, `2h`, `1h30m`, `250ms`; milliseconds.
+#[must_use]
+pub fn parse_duration_ms(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut total: i64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let amount: i64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit_length = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit_ms = match &rest[..unit_length] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => DAY_MS,
+            _ => return None,
+        };
+        total = total.checked_add(amount.checked_mul(unit_ms)?)?;
+        rest = &rest[unit_length..];
+    }
+    (!text.is_empty() && total <= LATEST_MS).then_some(total)
+}
+
+/// Writes a duration with the largest units that divide it: the inverse of [`parse_duration_ms`].
+#[must_use]
+pub fn write_duration(ms: i64) -> String {
+    match ms {
+        0 => "0s".to_owned(),
+        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        _ if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        _ => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_rfc_3339_allows_and_nothing_else() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("1970-01-01t00:00:00z", Some(0)),
+            ("1970-01-01 00:00:00Z", Some(0)),
+            ("2026-11-22T09:58:02+08:00", Some(1_795_312_682_000)),
+            ("2026-11-22T01:58:02.9999Z", Some(1_795_312_682_999)),
+            ("2026-11-22T01:58:02.5-00:00", Some(1_795_312_682_500)),
+            ("1969-12-31T23:59:59.9996Z", Some(-1)),
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800_000)),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_800_000)),
+            ("0000-01-01T00:00:00Z", Some(EARLIEST_MS)),
+            ("9999-12-31T23:59:59.999Z", Some(LATEST_MS)),
+            ("0000-01-01T00:00:00+08:00", None),
+            ("2023-02-29T00:00:00Z", None),
+            ("2026-11-22T24:00:00Z", None),
+            ("2026-11-22T09:58:02", None),
+            ("2026-11-22T09:58:02+0800", None),
+            ("2026-11-22T09:58:02+24:00", None),
+            ("2026-11-22T09:58:02.Z", None),
+            ("20261122T015802Z", None),
+            ("2026-11-22", None),
+            ("2026-11-22T09:58:02Z ", None),
+            ("火", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_rfc3339(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn writes_back_every_day_of_four_centuries() {
+        for day in -170_000..=170_000_i64 {
+            let ms = day * DAY_MS + 12_345_678;
+            assert_eq!(parse_rfc3339(&Rfc3339(ms).to_string()), Some(ms));
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, expected) in [
+            ("90s", Some(90_000)),
+            ("10m", Some(600_000)),
+            ("1h30m", Some(5_400_000)),
+            ("250ms", Some(250)),
+            ("0s", Some(0)),
+            ("90", None),
+            ("", None),
+            ("s", None),
+            ("-1s", None),
+            ("1.5h", None),
+            ("9999999999999999999s", None),
+            ("9223372036854775807h", None),
+        ] {
+            assert_eq!(parse_duration_ms(text), expected, "{text}");
+        }
+        for ms in [0, 250, 90_000, 600_000, 7_200_000] {
+            assert_eq!(parse_duration_ms(&write_duration(ms)), Some(ms));
+        }
+    }
+}

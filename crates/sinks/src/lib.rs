@@ -1,0 +1,1 @@
+//! Where decisions go: Kafka, files, standard output.
