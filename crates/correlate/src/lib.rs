@@ -1,57 +1,245 @@
 //! Signals in order of arrival to decisions about fires.
-use std::sync::Arc;
-use fenghuo_model::{Decision, Input, Policy, Registry};
+//!
+//! # The idea
+//!
+//! Of what a city's detectors report as fire, one in a thousand is. Steam, dust and fog trip one detector, or two of one
+//! flat; a fire trips one room after the other. So a single alarm only makes its building **suspected**, and a person
+//! of the grid is asked to look. It is **confirmed** when independent evidence agrees within a window of a minute or
+//! two: two rooms, two principles, a button pressed by a person, or the houses next door. Each such reason is a rule of
+//! the policy, and the decision says which one held, when, and by which evidence.
+//!
+//! Time is the signals' own. A rule is judged at event times, the moments when it happened; timers run on the
+//! region's clock, the largest time of receipt so far. Nothing here asks what time it is, so that the decisions are
+//! a function of the sequence of signals, the registry and the policy alone: replayed in a year, they are the same to
+//! the byte.
+//!
+//! # The door
+//!
+//! [`Correlator`] takes one input after the other and appends the decisions that it causes. Inside, each region is a
+//! world of its own (`region.rs`): the clock moves, due timers fire, then the signal takes effect. Evidence joins its
+//! building's window (`windows.rs`) and incident (`incident.rs`), every rule is tried (`judge.rs`) by counting as the
+//! rules count (`tally.rs`), and what that did is described (`describe.rs`).
+//!
+//! # What is absent
+//!
+//! Clocks, threads, locks, atomics, logs, I/O, randomness, and any result that depends on a hash's order. Windows have
+//! one writer: whoever owns the [`Correlator`].
 
-/// Why an input was rejected; it changed nothing, not even a clock.
+mod describe;
+mod devices;
+mod duplicates;
+mod evidence;
+mod incident;
+mod incidents;
+mod judge;
+mod neighbourhoods;
+mod region;
+mod tally;
+mod windows;
+
+use std::sync::Arc;
+
+use fenghuo_model::registry::UNPLACED;
+use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal, Tick};
+use serde::Serialize;
+
+use evidence::DeviceKey;
+use region::{Region, StatedPlace, Statement};
+
+/// Why a signal was rejected; it changed nothing, not even a clock.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// Neither `at` nor `received_at`.
-    #[error("neither at nor received_at can be read")]
+    /// Nobody can say when it happened.
+    #[error("neither \"at\" nor \"received_at\" is a time that can be read")]
     NoTime,
-    /// A clear or acknowledge without a known building.
+    /// It is about a building that nobody knows.
     #[error("a {0} must name a registered building")]
-    NoBuilding(fenghuo_model::Kind),
+    NoBuilding(Kind),
 }
 
-/// What was counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+/// What was counted since the beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// Signals taken, duplicates included, rejected ones not.
+    /// Signals taken, duplicates included; rejected ones are not.
     pub signals: u64,
     /// Signals dropped as duplicates.
     pub duplicates: u64,
     /// Signals rejected.
     pub rejected: u64,
+    /// Ticks taken.
+    pub ticks: u64,
+    /// Signals that are part of a test or drill.
+    pub tests: u64,
+    /// Signals, neither fire nor by people, whose building nobody knows.
+    pub without_building: u64,
+    /// Fires and confirms whose building nobody knows.
+    pub unplaced: u64,
+    /// Pieces of evidence.
+    pub evidence: u64,
+    /// Evidence of isolated devices.
+    pub isolated: u64,
     /// Incidents opened.
     pub incidents: u64,
     /// Incidents confirmed.
     pub confirmed: u64,
+    /// Event times that gave way to the time of receipt, missing or not to be believed.
+    pub times_distrusted: u64,
+    /// Times that could not be read.
+    pub times_unreadable: u64,
+    /// Sensor words that are not in the list.
+    pub sensors_unknown: u64,
+    /// Optional fields of a wrong type.
+    pub fields_mistyped: u64,
 }
 
-/// Every region of one sequence of signals.
+/// What is held at a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Open incidents.
+    pub incidents: usize,
+    /// Evidence in windows.
+    pub evidence: usize,
+    /// Devices with a restore or isolation that is remembered.
+    pub devices: usize,
+    /// Accepted signals that are remembered for duplicates.
+    pub accepted: usize,
+}
+
+/// Takes the signals of one or more regions in their order of arrival; see the crate's documentation.
 pub struct Correlator {
-    _registry: Arc<Registry>,
-    _policy: Arc<Policy>,
+    registry: Arc<Registry>,
+    policy: Arc<Policy>,
+    /// In the order of their names, `unplaced` among them.
+    regions: Vec<(Arc<str>, Region)>,
     counters: Counters,
 }
 
 impl Correlator {
     /// Nothing heard yet.
+    #[must_use]
     pub fn new(registry: Arc<Registry>, policy: Arc<Policy>) -> Self {
-        Self { _registry: registry, _policy: policy, counters: Counters::default() }
+        let mut names: Vec<Arc<str>> = registry.regions().to_vec();
+        names.push(UNPLACED.into());
+        names.sort_unstable();
+        names.dedup();
+        let region =
+            |name: Arc<str>| (Arc::clone(&name), Region::new(name, Arc::clone(&registry), Arc::clone(&policy)));
+        let regions = names.into_iter().map(region).collect();
+        Self { registry, policy, regions, counters: Counters::default() }
     }
-    /// Takes one input in order of arrival; appends the decisions it causes.
+
+    /// Takes one input and appends the decisions that it causes, in their order.
     ///
     /// # Errors
-    /// Why it was rejected.
-    pub fn take(&mut self, _input: &Input, _decisions: &mut Vec<Decision>) -> Result<(), Rejected> {
-        self.counters.signals += 1;
-        Ok(())
+    /// Why a signal is rejected; it then changed nothing.
+    pub fn take(&mut self, input: &Input, out: &mut Vec<Decision>) -> Result<(), Rejected> {
+        match input {
+            Input::Tick(tick) => {
+                self.take_tick(tick, out);
+                Ok(())
+            }
+            Input::Signal(signal) => {
+                let taken = self.take_signal(signal, out);
+                match taken {
+                    Ok(()) => self.counters.signals += 1,
+                    Err(_) => self.counters.rejected += 1,
+                }
+                taken
+            }
+        }
     }
+
     /// Lets every region's clock run, in the order of their names, until no timer is left.
-    pub fn drain(&mut self, _decisions: &mut Vec<Decision>) {}
+    pub fn drain(&mut self, out: &mut Vec<Decision>) {
+        for (_, region) in &mut self.regions {
+            region.drain(out);
+        }
+    }
+
     /// What was counted so far.
+    #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What is held now.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        self.regions.iter().map(|(_, region)| region.sizes()).fold(Sizes::default(), |sum, sizes| Sizes {
+            incidents: sum.incidents + sizes.incidents,
+            evidence: sum.evidence + sizes.evidence,
+            devices: sum.devices + sizes.devices,
+            accepted: sum.accepted + sizes.accepted,
+        })
+    }
+
+    fn take_tick(&mut self, tick: &Tick, out: &mut Vec<Decision>) {
+        self.counters.ticks += 1;
+        match &tick.region {
+            Some(name) => {
+                if let Some(region) = self.region(name) {
+                    region.tick(tick.at_ms, out);
+                }
+            }
+            None => self.regions.iter_mut().for_each(|(_, region)| region.tick(tick.at_ms, out)),
+        }
+    }
+
+    fn take_signal(&mut self, signal: &Signal, out: &mut Vec<Decision>) -> Result<(), Rejected> {
+        let (at_ms, clock_ms, time_is_receipt) = self.times(signal).ok_or(Rejected::NoTime)?;
+        let registry = Arc::clone(&self.registry);
+        let device = registry.device_by_name(&signal.device);
+        let place = registry.place(signal, device);
+        let name = match (&place, signal.kind) {
+            (Some(place), _) => Arc::clone(registry.region_of(place.building)),
+            (None, Kind::Fire | Kind::Confirm) => UNPLACED.into(),
+            (None, kind @ (Kind::Clear | Kind::Acknowledge)) => return Err(Rejected::NoBuilding(kind)),
+            (None, _) => {
+                self.counters.without_building += 1;
+                return Ok(());
+            }
+        };
+        self.counters.times_distrusted += u64::from(time_is_receipt);
+        self.counters.times_unreadable += u64::from(signal.flaws.times);
+        self.counters.sensors_unknown += u64::from(signal.flaws.sensors);
+        self.counters.fields_mistyped += u64::from(signal.flaws.types);
+        let statement = Statement {
+            signal,
+            device: match device {
+                Some(device) => DeviceKey::Registered(device),
+                None => DeviceKey::Stranger(signal.device.as_str().into()),
+            },
+            sensor: registry.sensor_of(signal, device),
+            at_ms,
+            time_is_receipt,
+            place: place.map(|place| StatedPlace {
+                building: place.building,
+                location: place.location.into(),
+                unregistered: place.unregistered,
+            }),
+        };
+        let found = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(&name));
+        let (_, region) = &mut self.regions[found.expect("every building's region and `unplaced` are in the list")];
+        region.take(&statement, clock_ms, &mut self.counters, out);
+        Ok(())
+    }
+
+    /// Event time, the time to which the clock moves, and whether the time of receipt had to stand in; nothing if
+    /// neither is known.
+    fn times(&self, signal: &Signal) -> Option<(i64, i64, bool)> {
+        match (signal.at_ms, signal.received_at_ms) {
+            (Some(at_ms), Some(received_at_ms)) => {
+                let trusted = self.policy.trusts(at_ms, received_at_ms);
+                Some((if trusted { at_ms } else { received_at_ms }, received_at_ms, !trusted))
+            }
+            (None, Some(received_at_ms)) => Some((received_at_ms, received_at_ms, true)),
+            (Some(at_ms), None) => Some((at_ms, at_ms, false)),
+            (None, None) => None,
+        }
+    }
+
+    fn region(&mut self, name: &str) -> Option<&mut Region> {
+        let place = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(name)).ok()?;
+        Some(&mut self.regions[place].1)
     }
 }

@@ -1,0 +1,184 @@
+//! From an incident to the decision that is published about it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fenghuo_model::decision::{BuildingEntry, DecisionKind, EvidenceEntry, IncidentState};
+use fenghuo_model::registry::{Building, BuildingIdx, Registry};
+use fenghuo_model::time::Rfc3339;
+use fenghuo_model::{Decision, Policy};
+
+use crate::evidence::{DeviceKey, Evidence};
+use crate::incident::{Held, Incident};
+use crate::incidents::{Incidents, Slot};
+
+/// Of more evidence than twice this, the earliest and the latest so many are shown.
+const SHOWN_AT_EITHER_END: usize = 32;
+
+/// What every decision of a region is described with.
+pub(crate) struct Scribe<'s> {
+    pub(crate) region: &'s str,
+    pub(crate) registry: &'s Registry,
+    pub(crate) policy: &'s Policy,
+    /// The policy's largest radius, metres.
+    pub(crate) largest_radius_m: Option<f64>,
+}
+
+/// An incident that the signal at work has changed, as it was before the signal.
+#[derive(Debug)]
+pub(crate) struct Before {
+    pub(crate) slot: Slot,
+    pub(crate) was_confirmed: bool,
+    pub(crate) buildings: Vec<BuildingIdx>,
+}
+
+impl Scribe<'_> {
+    /// The next decision about an open incident, as it stands among the others.
+    pub(crate) fn decision(&self, incidents: &Incidents, slot: Slot, kind: DecisionKind, decided_ms: i64) -> Decision {
+        self.decision_before(incidents, slot, kind, decided_ms, &[])
+    }
+
+    /// The same, among the others as they were before the signal at work changed some of them.
+    pub(crate) fn decision_before(
+        &self,
+        incidents: &Incidents,
+        slot: Slot,
+        kind: DecisionKind,
+        decided_ms: i64,
+        before: &[Before],
+    ) -> Decision {
+        let incident = incidents.get(slot);
+        let related = self.related(incidents, slot, before);
+        let place = self.registry.building(incident.place);
+        let tally = incident.tally(self.registry, self.policy);
+        let mut evidence: Vec<&Held> = incident.evidence.iter().collect();
+        evidence.sort_by_key(|held| self.order(&held.evidence));
+        let fire_ms = evidence.first().map_or(decided_ms, |held| held.evidence.at_ms);
+        let confirmation = incident.confirmation.as_ref();
+        let state = IncidentState {
+            place: place.id.to_string(),
+            buildings: self.buildings(incident),
+            rule: confirmation.map(|confirmation| self.policy.rules[confirmation.rule].id.clone()),
+            fire_at: Rfc3339(fire_ms),
+            satisfied_at: confirmation.map(|confirmation| Rfc3339(confirmation.satisfied_ms)),
+            lon: place.lon,
+            lat: place.lat,
+            datum: "wgs84",
+            address: owned(&place.address),
+            town: owned(&place.town),
+            village: owned(&place.village),
+            grid: owned(&place.grid),
+            premises: place.premises,
+            contact: owned(&place.contact),
+            devices: tally.devices,
+            locations: tally.locations.len(),
+            classes: tally.classes,
+            duplicates: incident.duplicates,
+            related,
+            into: None,
+            by: None,
+            cause: None,
+            evidence_total: evidence.len(),
+        };
+        if evidence.len() > 2 * SHOWN_AT_EITHER_END {
+            evidence.drain(SHOWN_AT_EITHER_END..evidence.len() - SHOWN_AT_EITHER_END);
+        }
+        Decision {
+            decision: kind,
+            incident: Some(incident.id.to_string()),
+            revision: Some(incident.revision + 1),
+            region: self.region.to_owned(),
+            state: Some(Box::new(state)),
+            device: None,
+            decided_at: Rfc3339(decided_ms),
+            policy: self.policy.hash().to_owned(),
+            evidence: evidence.into_iter().map(|held| self.entry(&held.evidence, held.counted)).collect(),
+        }
+    }
+
+    /// The decision about a fire signal whose building nobody knows.
+    pub(crate) fn unplaced(&self, device: &DeviceKey, evidence: EvidenceEntry, decided_ms: i64) -> Decision {
+        Decision {
+            decision: DecisionKind::Unplaced,
+            incident: None,
+            revision: None,
+            region: self.region.to_owned(),
+            state: None,
+            device: Some(device.id(self.registry).to_owned()),
+            decided_at: Rfc3339(decided_ms),
+            policy: self.policy.hash().to_owned(),
+            evidence: vec![evidence],
+        }
+    }
+
+    /// The ids of the other open confirmed incidents with a building near one of this one's, sorted.
+    fn related(&self, incidents: &Incidents, slot: Slot, before: &[Before]) -> Vec<String> {
+        let Some(radius_m) = self.largest_radius_m else { return Vec::new() };
+        let members = incidents.get(slot).members.iter();
+        let near: BTreeSet<BuildingIdx> = members
+            .flat_map(|member| self.registry.neighbours(member.building, radius_m))
+            .map(|(near, _)| near)
+            .collect();
+        let unchanged = |other: &Slot| !before.iter().any(|changed| changed.slot == *other);
+        let now = near.iter().filter_map(|building| incidents.of_building(*building)).filter(unchanged);
+        let now = now.filter(|other| incidents.get(*other).is_confirmed());
+        let then = before.iter().filter(|changed| changed.was_confirmed);
+        let then = then.filter(|changed| changed.buildings.iter().any(|building| near.contains(building)));
+        let others: BTreeSet<_> = now
+            .chain(then.map(|changed| changed.slot))
+            .filter(|other| *other != slot)
+            .map(|other| incidents.get(other).id)
+            .collect();
+        others.into_iter().map(|id| id.to_string()).collect()
+    }
+
+    fn order<'e>(&'e self, evidence: &'e Arc<Evidence>) -> (i64, &'e str, &'static str, u64) {
+        (evidence.at_ms, evidence.device.id(self.registry), evidence.kind.word(), evidence.arrival)
+    }
+
+    fn buildings(&self, incident: &Incident) -> Vec<BuildingEntry> {
+        let entry = |building: &Building, confirmed| BuildingEntry {
+            id: building.id.to_string(),
+            name: owned(&building.name),
+            address: owned(&building.address),
+            lon: building.lon,
+            lat: building.lat,
+            floors: building.floors,
+            confirmed,
+        };
+        let members = incident.members.iter();
+        let mut buildings: Vec<_> =
+            members.map(|member| entry(self.registry.building(member.building), member.confirmed)).collect();
+        buildings.sort_by(|one, other| one.id.cmp(&other.id));
+        buildings
+    }
+
+    fn entry(&self, evidence: &Evidence, counted: bool) -> EvidenceEntry {
+        let floor = match evidence.device {
+            DeviceKey::Registered(device) => {
+                let device = self.registry.device(device);
+                device.floor.filter(|_| device.building == evidence.building)
+            }
+            DeviceKey::Stranger(_) => None,
+        };
+        EvidenceEntry {
+            device: evidence.device.id(self.registry).to_owned(),
+            building: Some(self.registry.building(evidence.building).id.to_string()),
+            location: evidence.location.to_string(),
+            floor,
+            sensor: evidence.sensor,
+            kind: evidence.kind,
+            at: Rfc3339(evidence.at_ms),
+            received_at: evidence.received_at_ms.map(Rfc3339),
+            counted,
+            isolated: evidence.isolated,
+            unregistered: evidence.unregistered,
+            time: evidence.time_is_receipt.then_some("received"),
+            source: owned(&evidence.source),
+        }
+    }
+}
+
+fn owned(text: &Option<Box<str>>) -> Option<String> {
+    text.as_deref().map(str::to_owned)
+}

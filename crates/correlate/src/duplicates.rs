@@ -1,0 +1,79 @@
+//! Duplicates: what clouds push thrice and radios repeat is accepted once per horizon.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use fenghuo_model::{Kind, Signal};
+
+use crate::evidence::DeviceKey;
+
+/// What makes two signals the same statement.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Statement {
+    device: DeviceKey,
+    kind: Kind,
+    test: bool,
+    building: Option<Box<str>>,
+    /// Of a clear only.
+    location: Option<Box<str>>,
+    identity: Identity,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Identity {
+    Id(Box<str>),
+    EventTime(i64),
+}
+
+/// The accepted signals of the last horizon of a region's clock.
+#[derive(Debug, Default)]
+pub(crate) struct Duplicates {
+    /// When each was accepted, on the region's clock.
+    accepted: HashMap<Arc<Statement>, i64, foldhash::fast::RandomState>,
+    /// The same in the order of acceptance, to forget by.
+    order: VecDeque<(i64, Arc<Statement>)>,
+}
+
+impl Duplicates {
+    /// Whether the signal repeats one accepted at most `horizon_ms` earlier; if not, it is now accepted itself.
+    /// A duplicate does not renew the horizon.
+    pub(crate) fn repeats(
+        &mut self,
+        signal: &Signal,
+        device: &DeviceKey,
+        at_ms: i64,
+        clock_ms: i64,
+        horizon_ms: i64,
+    ) -> bool {
+        while let Some((accepted_ms, _)) = self.order.front()
+            && clock_ms - accepted_ms > horizon_ms
+        {
+            if let Some((_, statement)) = self.order.pop_front() {
+                self.accepted.remove(&statement);
+            }
+        }
+        let statement = Statement {
+            device: device.clone(),
+            kind: signal.kind,
+            test: signal.test,
+            building: signal.building.as_deref().map(Into::into),
+            location: signal.location.as_deref().filter(|_| signal.kind == Kind::Clear).map(Into::into),
+            identity: match &signal.id {
+                Some(id) => Identity::Id(id.as_str().into()),
+                None => Identity::EventTime(at_ms),
+            },
+        };
+        if self.accepted.contains_key(&statement) {
+            return true;
+        }
+        let statement = Arc::new(statement);
+        self.accepted.insert(Arc::clone(&statement), clock_ms);
+        self.order.push_back((clock_ms, statement));
+        false
+    }
+
+    /// How many accepted signals are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+}

@@ -1,0 +1,165 @@
+//! An incident: what is held about one building's suspected or confirmed fire, and the buildings it took in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use fenghuo_model::Policy;
+use fenghuo_model::registry::{BuildingIdx, Registry};
+use sha2::{Digest, Sha256};
+
+use crate::evidence::Evidence;
+use crate::tally::Tally;
+
+/// An incident's id: the first 64 bits of a SHA-256, shown as 16 hexadecimal digits, ordered as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct IncidentId(u64);
+
+impl IncidentId {
+    /// The id of the incident that `evidence` opens: the same input gives the same id anywhere.
+    pub(crate) fn of(region: &str, evidence: &Evidence, signal_id: Option<&str>, registry: &Registry) -> Self {
+        let place = &registry.building(evidence.building).id;
+        let device = evidence.device.id(registry);
+        let at_ms = evidence.at_ms.to_string();
+        let parts = [region, place, device, evidence.kind.word(), &at_ms, signal_id.unwrap_or("")];
+        let digest = Sha256::digest(parts.join("\u{1f}").as_bytes());
+        let first = digest.first_chunk::<8>().expect("a SHA-256 has 32 bytes");
+        Self(u64::from_be_bytes(*first))
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A piece of an incident's evidence.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) evidence: Arc<Evidence>,
+    /// Whether it is in the supporting set of the incident's confirmation.
+    pub(crate) counted: bool,
+}
+
+/// How an incident was confirmed.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirmation {
+    /// The rule's place in the policy.
+    pub(crate) rule: usize,
+    /// The instant at which it held.
+    pub(crate) satisfied_ms: i64,
+    /// The region's clock then.
+    pub(crate) clock_ms: i64,
+}
+
+/// A building of an incident.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) building: BuildingIdx,
+    /// The region's clock when it joined.
+    pub(crate) joined_ms: i64,
+    /// Whether a building rule has held there since.
+    pub(crate) confirmed: bool,
+}
+
+/// When an incident's timers are due, on the region's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DueTimes {
+    pub(crate) close_ms: Option<i64>,
+    pub(crate) verify_ms: Option<i64>,
+    pub(crate) escalate_ms: Option<i64>,
+    pub(crate) update_ms: Option<i64>,
+}
+
+/// What is held about one fire, suspected or confirmed.
+#[derive(Debug)]
+pub(crate) struct Incident {
+    pub(crate) id: IncidentId,
+    /// Decisions published so far.
+    pub(crate) revision: u32,
+    pub(crate) place: BuildingIdx,
+    pub(crate) members: Vec<Member>,
+    pub(crate) evidence: Vec<Held>,
+    pub(crate) duplicates: u64,
+    pub(crate) confirmation: Option<Confirmation>,
+    /// Whether the grid was asked to look.
+    pub(crate) verified: bool,
+    /// Whether somebody is on the way to look.
+    pub(crate) acknowledged: bool,
+    /// The region's clock when its last evidence arrived, wiped or not.
+    pub(crate) last_arrival_ms: i64,
+    /// When `confirmed` or `update` was last published.
+    pub(crate) last_news_ms: i64,
+    pub(crate) due: DueTimes,
+}
+
+impl Incident {
+    pub(crate) fn open(id: IncidentId, place: BuildingIdx, clock_ms: i64) -> Self {
+        Self {
+            id,
+            revision: 0,
+            place,
+            members: vec![Member { building: place, joined_ms: clock_ms, confirmed: false }],
+            evidence: Vec::new(),
+            duplicates: 0,
+            confirmation: None,
+            verified: false,
+            acknowledged: false,
+            last_arrival_ms: clock_ms,
+            last_news_ms: clock_ms,
+            due: DueTimes::default(),
+        }
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.confirmation.is_some()
+    }
+
+    pub(crate) fn member_mut(&mut self, building: BuildingIdx) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.building == building)
+    }
+
+    /// Whether a building rule has held for the building.
+    pub(crate) fn has_confirmed(&self, building: BuildingIdx) -> bool {
+        self.members.iter().any(|member| member.building == building && member.confirmed)
+    }
+
+    /// What the evidence that is not isolated amounts to, as the rules count.
+    pub(crate) fn tally<'e>(&'e self, registry: &'e Registry, policy: &Policy) -> Tally<'e> {
+        let set: Vec<&Evidence> = self.evidence.iter().map(|held| &*held.evidence).filter(|e| !e.isolated).collect();
+        Tally::of(&set, registry, policy)
+    }
+
+    /// Adds evidence; says whether it shows a new location and whether a new sensor class.
+    pub(crate) fn add(&mut self, evidence: Arc<Evidence>, registry: &Registry, policy: &Policy) -> News {
+        let known = |held: &Held| {
+            let other = &held.evidence;
+            !other.isolated
+                && other.device == evidence.device
+                && other.sensor == evidence.sensor
+                && other.spot() == evidence.spot()
+        };
+        let news = if evidence.isolated || self.evidence.iter().any(known) {
+            News::default()
+        } else {
+            let mut set: Vec<&Evidence> =
+                self.evidence.iter().map(|held| &*held.evidence).filter(|e| !e.isolated).collect();
+            let before = Tally::of(&set, registry, policy);
+            set.push(&evidence);
+            let after = Tally::of(&set, registry, policy);
+            News {
+                location: after.locations.keys().any(|spot| !before.locations.contains_key(spot)),
+                class: after.classes.iter().any(|class| !before.classes.contains(class)),
+            }
+        };
+        self.evidence.push(Held { evidence, counted: false });
+        news
+    }
+}
+
+/// What evidence shows that its incident did not show before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) location: bool,
+    pub(crate) class: bool,
+}

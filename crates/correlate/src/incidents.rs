@@ -1,0 +1,122 @@
+//! The open incidents of a region: by building, and with their timers in the order in which they fire.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fenghuo_model::registry::BuildingIdx;
+
+use crate::incident::{DueTimes, Incident, IncidentId};
+
+/// An open incident's place in the list.
+pub(crate) type Slot = u32;
+
+/// What fires; in the order in which timers of one incident due at the same time fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    Close,
+    Verify,
+    Escalate,
+    Update,
+}
+
+/// A timer; ordered as timers fire: by due time, incident, and `closed` first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Timer {
+    pub(crate) due_ms: i64,
+    pub(crate) incident: IncidentId,
+    pub(crate) alarm: Alarm,
+    pub(crate) slot: Slot,
+}
+
+/// The open incidents of a region.
+#[derive(Debug, Default)]
+pub(crate) struct Incidents {
+    slots: Vec<Option<Incident>>,
+    free: Vec<Slot>,
+    by_building: HashMap<BuildingIdx, Slot, foldhash::fast::RandomState>,
+    timers: BTreeSet<Timer>,
+}
+
+impl Incidents {
+    /// The open incident that holds the building.
+    pub(crate) fn of_building(&self, building: BuildingIdx) -> Option<Slot> {
+        self.by_building.get(&building).copied()
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> &Incident {
+        self.slots[slot as usize].as_ref().expect("a slot is handed out while its incident is open")
+    }
+
+    /// The incident, to be changed; its due times only through [`Incidents::schedule`].
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Incident {
+        self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open")
+    }
+
+    pub(crate) fn open(&mut self, incident: Incident) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            Slot::try_from(self.slots.len() - 1).expect("an incident holds a building, and their number is 32 bits")
+        });
+        for member in &incident.members {
+            self.by_building.insert(member.building, slot);
+        }
+        self.slots[slot as usize] = Some(incident);
+        slot
+    }
+
+    /// Ends an incident: its timers and its hold on its buildings are gone.
+    pub(crate) fn end(&mut self, slot: Slot) -> Incident {
+        self.schedule(slot, |due| *due = DueTimes::default());
+        let incident = self.slots[slot as usize].take().expect("an incident ends once");
+        for member in &incident.members {
+            self.by_building.remove(&member.building);
+        }
+        self.free.push(slot);
+        incident
+    }
+
+    /// Puts a building that is in no incident into one.
+    pub(crate) fn join(&mut self, slot: Slot, building: BuildingIdx) {
+        let before = self.by_building.insert(building, slot);
+        assert!(before.is_none(), "a building is in at most one open incident");
+    }
+
+    /// Takes a building out of its incident's hold.
+    pub(crate) fn leave(&mut self, building: BuildingIdx) {
+        self.by_building.remove(&building);
+    }
+
+    /// Changes an incident's due times.
+    pub(crate) fn schedule(&mut self, slot: Slot, change: impl FnOnce(&mut DueTimes)) {
+        let incident = self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open");
+        let (id, before) = (incident.id, incident.due);
+        change(&mut incident.due);
+        let after = incident.due;
+        for (alarm, before_ms, after_ms) in [
+            (Alarm::Close, before.close_ms, after.close_ms),
+            (Alarm::Verify, before.verify_ms, after.verify_ms),
+            (Alarm::Escalate, before.escalate_ms, after.escalate_ms),
+            (Alarm::Update, before.update_ms, after.update_ms),
+        ] {
+            if before_ms != after_ms {
+                let timer = |due_ms| Timer { due_ms, incident: id, alarm, slot };
+                before_ms.map(|due_ms| self.timers.remove(&timer(due_ms)));
+                after_ms.map(|due_ms| self.timers.insert(timer(due_ms)));
+            }
+        }
+    }
+
+    /// The next timer due at or before `clock_ms`.
+    pub(crate) fn next_due(&self, clock_ms: i64) -> Option<Timer> {
+        self.timers.first().copied().filter(|timer| timer.due_ms <= clock_ms)
+    }
+
+    /// When the next timer is due.
+    pub(crate) fn next_due_ms(&self) -> Option<i64> {
+        self.timers.first().map(|timer| timer.due_ms)
+    }
+
+    /// How many incidents are open.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}

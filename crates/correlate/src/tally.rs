@@ -1,0 +1,81 @@
+//! Counting as the rules count: devices, locations, sensors, buildings, score and span of a set of evidence.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use fenghuo_model::policy::Rule;
+use fenghuo_model::registry::{BuildingIdx, Registry};
+use fenghuo_model::{Policy, Sensor};
+
+use crate::evidence::{DeviceKey, Evidence};
+
+/// A location: a spot of its building.
+pub(crate) type Spot<'e> = (BuildingIdx, &'e str);
+
+/// What a set of evidence amounts to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally<'e> {
+    pub(crate) devices: usize,
+    /// By location: the largest weight, the earliest and the latest event time.
+    pub(crate) locations: BTreeMap<Spot<'e>, (u32, i64, i64)>,
+    /// Sorted by word; panel and unknown only where there is nothing else, together as one `unknown`.
+    pub(crate) classes: Vec<Sensor>,
+    pub(crate) buildings: BTreeSet<BuildingIdx>,
+}
+
+impl<'e> Tally<'e> {
+    /// Counts a set. A panel beside one of its own components repeats what the component said: it adds no device,
+    /// location, score or span.
+    pub(crate) fn of(set: &[&'e Evidence], registry: &'e Registry, policy: &Policy) -> Self {
+        let mut devices: HashSet<&DeviceKey, foldhash::fast::RandomState> = HashSet::default();
+        let mut panels: HashSet<&str, foldhash::fast::RandomState> = HashSet::default();
+        for evidence in set {
+            if devices.insert(&evidence.device) {
+                let address = evidence.device.address(registry);
+                panels.extend(address.match_indices(':').map(|(at, _)| &address[..at]));
+            }
+        }
+        let repeats = |device: &DeviceKey| !panels.is_empty() && panels.contains(device.address(registry));
+        let mut tally = Self { devices: devices.iter().filter(|device| !repeats(device)).count(), ..Self::default() };
+        let mut classes = BTreeSet::new();
+        for evidence in set {
+            tally.buildings.insert(evidence.building);
+            classes.insert(evidence.sensor.word());
+            if repeats(&evidence.device) {
+                continue;
+            }
+            let weight = policy.weight(evidence.sensor);
+            let fresh = (weight, evidence.at_ms, evidence.at_ms);
+            let (largest, earliest_ms, latest_ms) = tally.locations.entry(evidence.spot()).or_insert(fresh);
+            *largest = weight.max(*largest);
+            *earliest_ms = evidence.at_ms.min(*earliest_ms);
+            *latest_ms = evidence.at_ms.max(*latest_ms);
+        }
+        let sensors: Vec<Sensor> = classes.into_iter().filter_map(Sensor::from_word).collect();
+        tally.classes = sensors.iter().copied().filter(|sensor| !sensor.is_unspecific()).collect();
+        if tally.classes.is_empty() && !sensors.is_empty() {
+            tally.classes.push(Sensor::Unknown);
+        }
+        tally
+    }
+
+    /// Whether every minimum of the rule is reached.
+    pub(crate) fn reaches(&self, rule: &Rule) -> bool {
+        let reached = |count: usize, minimum: u32| count >= minimum as usize;
+        reached(self.devices, rule.min_devices)
+            && reached(self.locations.len(), rule.min_locations)
+            && reached(self.classes.len(), rule.min_classes)
+            && reached(self.buildings.len(), rule.min_buildings)
+            && self.score() >= u64::from(rule.min_score)
+            && self.span_ms() >= rule.min_span_ms
+    }
+
+    /// The sum over the locations of the largest weight there, thousandths.
+    pub(crate) fn score(&self) -> u64 {
+        self.locations.values().map(|(largest, _, _)| u64::from(*largest)).sum()
+    }
+
+    /// The longest time that one location has spoken, milliseconds.
+    pub(crate) fn span_ms(&self) -> i64 {
+        self.locations.values().map(|(_, earliest_ms, latest_ms)| latest_ms - earliest_ms).max().unwrap_or(0)
+    }
+}
