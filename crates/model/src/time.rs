@@ -71,6 +71,18 @@ pub fn civil_ms(date: (i64, i64, i64), time: (i64, i64, i64), utc_offset_s: i64)
     writable(seconds * 1_000)
 }
 
+/// A civil date and time of day: (year, month, day), (hour, minute, second).
+pub type Civil = ((i64, i64, i64), (i64, i64, i64));
+
+/// The civil time of an instant in a zone `utc_offset_s` seconds east of Greenwich, cut to the second: the inverse of
+/// [`civil_ms`].
+#[must_use]
+pub fn civil(ms: i64, utc_offset_s: i64) -> Civil {
+    let seconds = ms.div_euclid(1_000).saturating_add(utc_offset_s);
+    let rest = seconds.rem_euclid(86_400);
+    (civil_from_days(seconds.div_euclid(86_400)), (rest / 3_600, rest / 60 % 60, rest % 60))
+}
+
 /// Reads an RFC 3339 time with its offset; what is finer than a millisecond is cut off.
 ///
 /// ```
@@ -223,6 +235,8 @@ mod tests {
         for day in -170_000..=170_000_i64 {
             let ms = day * DAY_MS + 12_345_678;
             assert_eq!(parse_rfc3339(&Rfc3339(ms).to_string()), Some(ms));
+            let (date, time) = civil(ms, 28_800);
+            assert_eq!(civil_ms(date, time, 28_800), Some(ms - 678));
         }
     }
 

@@ -85,7 +85,9 @@ fn parse(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
 }
 
 /// A JSON value as far as a signal's fields need it.
+#[derive(Default)]
 enum Scalar<'a> {
+    #[default]
     Null,
     Bool(bool),
     Number(Number),
@@ -137,12 +139,6 @@ struct Fields<'a> {
     source: Scalar<'a>,
     tick: Scalar<'a>,
     region: Scalar<'a>,
-}
-
-impl Default for Scalar<'_> {
-    fn default() -> Self {
-        Self::Null
-    }
 }
 
 impl<'a> Fields<'a> {
