@@ -1,15 +1,14 @@
 //! From an incident to the decision that is published about it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use fenghuo_model::decision::{BuildingEntry, DecisionKind, EvidenceEntry, IncidentState};
 use fenghuo_model::registry::{Building, BuildingIdx, Registry};
 use fenghuo_model::time::Rfc3339;
 use fenghuo_model::{Decision, Policy};
 
-use crate::evidence::{DeviceKey, Evidence};
-use crate::incident::{Held, Incident};
+use crate::evidence::{DeviceKey, Piece, Voice};
+use crate::incident::Incident;
 use crate::incidents::{Incidents, Slot};
 
 /// Of more evidence than twice this, the earliest and the latest so many are shown.
@@ -51,9 +50,10 @@ impl Scribe<'_> {
         let related = self.related(incidents, slot, before);
         let place = self.registry.building(incident.place);
         let tally = incident.tally(self.registry, self.policy);
-        let mut evidence: Vec<&Held> = incident.evidence.iter().collect();
-        evidence.sort_by_key(|held| self.order(&held.evidence));
-        let fire_ms = evidence.first().map_or(decided_ms, |held| held.evidence.at_ms);
+        let spoken = incident.series().flat_map(|series| series.pieces.iter().map(|piece| (&series.voice, piece)));
+        let mut evidence: Vec<(&Voice, &Piece)> = spoken.collect();
+        evidence.sort_by_key(|(voice, piece)| self.order(voice, piece));
+        let fire_ms = evidence.first().map_or(decided_ms, |(_, piece)| piece.at_ms);
         let confirmation = incident.confirmation.as_ref();
         let state = IncidentState {
             place: place.id.to_string(),
@@ -78,7 +78,7 @@ impl Scribe<'_> {
             into: None,
             by: None,
             cause: None,
-            evidence_total: evidence.len(),
+            evidence_total: incident.evidence_total(),
         };
         if evidence.len() > 2 * SHOWN_AT_EITHER_END {
             evidence.drain(SHOWN_AT_EITHER_END..evidence.len() - SHOWN_AT_EITHER_END);
@@ -92,7 +92,7 @@ impl Scribe<'_> {
             device: None,
             decided_at: Rfc3339(decided_ms),
             policy: self.policy.hash().to_owned(),
-            evidence: evidence.into_iter().map(|held| self.entry(&held.evidence, held.counted)).collect(),
+            evidence: evidence.into_iter().map(|(voice, piece)| self.entry(voice, piece)).collect(),
         }
     }
 
@@ -132,8 +132,8 @@ impl Scribe<'_> {
         others.into_iter().map(|id| id.to_string()).collect()
     }
 
-    fn order<'e>(&'e self, evidence: &'e Arc<Evidence>) -> (i64, &'e str, &'static str, u64) {
-        (evidence.at_ms, evidence.device.id(self.registry), evidence.kind.word(), evidence.arrival)
+    fn order<'e>(&'e self, voice: &'e Voice, piece: &Piece) -> (i64, &'e str, &'static str, u64) {
+        (piece.at_ms, voice.device.id(self.registry), voice.kind.word(), piece.arrival)
     }
 
     fn buildings(&self, incident: &Incident) -> Vec<BuildingEntry> {
@@ -153,28 +153,28 @@ impl Scribe<'_> {
         buildings
     }
 
-    fn entry(&self, evidence: &Evidence, counted: bool) -> EvidenceEntry {
-        let floor = match evidence.device {
+    fn entry(&self, voice: &Voice, piece: &Piece) -> EvidenceEntry {
+        let floor = match voice.device {
             DeviceKey::Registered(device) => {
                 let device = self.registry.device(device);
-                device.floor.filter(|_| device.building == evidence.building)
+                device.floor.filter(|_| device.building == voice.building)
             }
             DeviceKey::Stranger(_) => None,
         };
         EvidenceEntry {
-            device: evidence.device.id(self.registry).to_owned(),
-            building: Some(self.registry.building(evidence.building).id.to_string()),
-            location: evidence.location.to_string(),
+            device: voice.device.id(self.registry).to_owned(),
+            building: Some(self.registry.building(voice.building).id.to_string()),
+            location: voice.location.to_string(),
             floor,
-            sensor: evidence.sensor,
-            kind: evidence.kind,
-            at: Rfc3339(evidence.at_ms),
-            received_at: evidence.received_at_ms.map(Rfc3339),
-            counted,
-            isolated: evidence.isolated,
-            unregistered: evidence.unregistered,
-            time: evidence.time_is_receipt.then_some("received"),
-            source: owned(&evidence.source),
+            sensor: voice.sensor,
+            kind: voice.kind,
+            at: Rfc3339(piece.at_ms),
+            received_at: piece.received_at_ms.map(Rfc3339),
+            counted: piece.counted,
+            isolated: voice.isolated,
+            unregistered: voice.unregistered,
+            time: piece.time_is_receipt.then_some("received"),
+            source: owned(&piece.source),
         }
     }
 }

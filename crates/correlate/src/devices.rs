@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::evidence::{DeviceKey, Evidence};
+use crate::evidence::DeviceKey;
 
 /// An `isolate` (with the end of its effect) or an `isolate_restore` (without).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,19 +69,24 @@ impl Devices {
         latest.and_then(|isolation| isolation.until_ms).is_some_and(|until_ms| at_ms < until_ms)
     }
 
-    /// Whether the evidence counts at `instant_ms` for a window: not before it, not after its window, and not after its
-    /// device restored, unless still within the hold.
-    pub(crate) fn is_alive(&self, evidence: &Evidence, instant_ms: i64, window_ms: i64, hold_ms: i64) -> bool {
-        let at_ms = evidence.at_ms;
-        let within = at_ms <= instant_ms && instant_ms <= at_ms + window_ms;
-        within && (instant_ms < at_ms + hold_ms || !self.restored_between(evidence, instant_ms))
+    /// The earliest event time at which evidence of the device still counts at `instant_ms`: not older than the window,
+    /// and either not before the device's last restore or still within the hold. What counts is all from then to
+    /// `instant_ms`, both included.
+    pub(crate) fn alive_from_ms(&self, device: &DeviceKey, instant_ms: i64, window_ms: i64, hold_ms: i64) -> i64 {
+        let restores_ms = self.by_device.get(device).map_or(&[] as &[i64], |statements| &statements.restores_ms);
+        let passed = restores_ms.partition_point(|restore_ms| *restore_ms <= instant_ms);
+        let oldest_ms = instant_ms - window_ms;
+        match passed.checked_sub(1) {
+            Some(last) => oldest_ms.max(restores_ms[last].min(instant_ms - hold_ms + 1)),
+            None => oldest_ms,
+        }
     }
 
-    /// Whether a restore of the evidence's device lies after it and not after `instant_ms`.
-    fn restored_between(&self, evidence: &Evidence, instant_ms: i64) -> bool {
-        let Some(statements) = self.by_device.get(&evidence.device) else { return false };
-        let after = statements.restores_ms.partition_point(|restore_ms| *restore_ms <= evidence.at_ms);
-        statements.restores_ms.get(after).is_some_and(|restore_ms| *restore_ms <= instant_ms)
+    /// Whether a restore of the device lies after `after_ms` and not after `until_ms`.
+    pub(crate) fn restored_between(&self, device: &DeviceKey, after_ms: i64, until_ms: i64) -> bool {
+        let Some(statements) = self.by_device.get(device) else { return false };
+        let next = statements.restores_ms.partition_point(|restore_ms| *restore_ms <= after_ms);
+        statements.restores_ms.get(next).is_some_and(|restore_ms| *restore_ms <= until_ms)
     }
 
     fn statements(&mut self, device: &DeviceKey, before_ms: i64) -> &mut Statements {

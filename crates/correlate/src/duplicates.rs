@@ -1,6 +1,6 @@
 //! Duplicates: what clouds push thrice and radios repeat is accepted once per horizon.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use fenghuo_model::{Kind, Signal};
@@ -28,13 +28,28 @@ enum Identity {
 /// The accepted signals of the last horizon of a region's clock.
 #[derive(Debug, Default)]
 pub(crate) struct Duplicates {
-    /// When each was accepted, on the region's clock.
-    accepted: HashMap<Arc<Statement>, i64, foldhash::fast::RandomState>,
-    /// The same in the order of acceptance, to forget by.
+    accepted: HashSet<Arc<Statement>, foldhash::fast::RandomState>,
+    /// The same with when they were accepted, on the region's clock, in that order.
     order: VecDeque<(i64, Arc<Statement>)>,
 }
 
 impl Duplicates {
+    /// Forgets the oldest beyond `limit`, before their horizon; how many.
+    pub(crate) fn forget_beyond(&mut self, limit: usize) -> u64 {
+        let mut forgotten = 0;
+        while self.order.len() > limit {
+            self.forget_oldest();
+            forgotten += 1;
+        }
+        forgotten
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, statement)) = self.order.pop_front() {
+            self.accepted.remove(&statement);
+        }
+    }
+
     /// Whether the signal repeats one accepted at most `horizon_ms` earlier; if not, it is now accepted itself.
     /// A duplicate does not renew the horizon.
     pub(crate) fn repeats(
@@ -48,9 +63,7 @@ impl Duplicates {
         while let Some((accepted_ms, _)) = self.order.front()
             && clock_ms - accepted_ms > horizon_ms
         {
-            if let Some((_, statement)) = self.order.pop_front() {
-                self.accepted.remove(&statement);
-            }
+            self.forget_oldest();
         }
         let statement = Statement {
             device: device.clone(),
@@ -63,11 +76,11 @@ impl Duplicates {
                 None => Identity::EventTime(at_ms),
             },
         };
-        if self.accepted.contains_key(&statement) {
+        if self.accepted.contains(&statement) {
             return true;
         }
         let statement = Arc::new(statement);
-        self.accepted.insert(Arc::clone(&statement), clock_ms);
+        self.accepted.insert(Arc::clone(&statement));
         self.order.push_back((clock_ms, statement));
         false
     }

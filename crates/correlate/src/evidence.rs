@@ -1,4 +1,4 @@
-//! Evidence: a signal that speaks for a fire, as windows and incidents hold it.
+//! Evidence: a signal that speaks for a fire; who says what from where, and when.
 
 use std::sync::Arc;
 
@@ -34,30 +34,46 @@ impl DeviceKey {
     }
 }
 
-/// An accepted, placed signal of kind fire, confirm or (if some rule lists it) prealarm, that is no test.
-#[derive(Debug)]
-pub(crate) struct Evidence {
+/// Who says what from where: what repeated evidence of one device has in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Voice {
     pub(crate) device: DeviceKey,
     pub(crate) building: BuildingIdx,
     pub(crate) location: Arc<str>,
     pub(crate) sensor: Sensor,
     pub(crate) kind: Kind,
+    /// Settled when it arrived: shown, opens incidents, and counts for no rule.
+    pub(crate) isolated: bool,
+    pub(crate) unregistered: bool,
+}
+
+impl Voice {
+    /// Its location: the same name in two buildings is two.
+    pub(crate) fn spot(&self) -> (BuildingIdx, &str) {
+        (self.building, &self.location)
+    }
+}
+
+/// One time that a voice spoke.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
     /// Event time.
     pub(crate) at_ms: i64,
     pub(crate) received_at_ms: Option<i64>,
     /// Its place in the order of arrival within the region.
     pub(crate) arrival: u64,
-    /// Settled when it arrived: shown, opens incidents, and counts for no rule.
-    pub(crate) isolated: bool,
-    pub(crate) unregistered: bool,
     /// Whether the time of receipt had to stand in for the device's.
     pub(crate) time_is_receipt: bool,
     pub(crate) source: Option<Box<str>>,
+    /// Whether it is in the supporting set of its incident's confirmation.
+    pub(crate) counted: bool,
+    /// Repeats of the voice that are folded into this piece rather than stored.
+    pub(crate) repeats: usize,
 }
 
-impl Evidence {
-    /// Whether both are the same spot: the same name in two buildings is two.
-    pub(crate) fn spot(&self) -> (BuildingIdx, &str) {
-        (self.building, &self.location)
-    }
+/// An accepted, placed signal of kind fire, confirm or (if some rule lists it) prealarm, that is no test.
+#[derive(Debug, Clone)]
+pub(crate) struct Evidence {
+    pub(crate) voice: Voice,
+    pub(crate) piece: Piece,
 }

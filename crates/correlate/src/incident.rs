@@ -1,14 +1,14 @@
 //! An incident: what is held about one building's suspected or confirmed fire, and the buildings it took in.
 
 use std::fmt;
-use std::sync::Arc;
 
 use fenghuo_model::Policy;
 use fenghuo_model::registry::{BuildingIdx, Registry};
 use sha2::{Digest, Sha256};
 
 use crate::evidence::Evidence;
-use crate::tally::Tally;
+use crate::tally::{Share, Tally};
+use crate::window::{Series, Window};
 
 /// An incident's id: the first 64 bits of a SHA-256, shown as 16 hexadecimal digits, ordered as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,10 +17,10 @@ pub(crate) struct IncidentId(u64);
 impl IncidentId {
     /// The id of the incident that `evidence` opens: the same input gives the same id anywhere.
     pub(crate) fn of(region: &str, evidence: &Evidence, signal_id: Option<&str>, registry: &Registry) -> Self {
-        let place = &registry.building(evidence.building).id;
-        let device = evidence.device.id(registry);
-        let at_ms = evidence.at_ms.to_string();
-        let parts = [region, place, device, evidence.kind.word(), &at_ms, signal_id.unwrap_or("")];
+        let place = &registry.building(evidence.voice.building).id;
+        let device = evidence.voice.device.id(registry);
+        let at_ms = evidence.piece.at_ms.to_string();
+        let parts = [region, place, device, evidence.voice.kind.word(), &at_ms, signal_id.unwrap_or("")];
         let digest = Sha256::digest(parts.join("\u{1f}").as_bytes());
         let first = digest.first_chunk::<8>().expect("a SHA-256 has 32 bytes");
         Self(u64::from_be_bytes(*first))
@@ -31,14 +31,6 @@ impl fmt::Display for IncidentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
-}
-
-/// A piece of an incident's evidence.
-#[derive(Debug, Clone)]
-pub(crate) struct Held {
-    pub(crate) evidence: Arc<Evidence>,
-    /// Whether it is in the supporting set of the incident's confirmation.
-    pub(crate) counted: bool,
 }
 
 /// How an incident was confirmed.
@@ -52,14 +44,15 @@ pub(crate) struct Confirmation {
     pub(crate) clock_ms: i64,
 }
 
-/// A building of an incident.
-#[derive(Debug, Clone, Copy)]
+/// A building of an incident, with its evidence since the incident (or the one it took in) opened.
+#[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) building: BuildingIdx,
     /// The region's clock when it joined.
     pub(crate) joined_ms: i64,
     /// Whether a building rule has held there since.
     pub(crate) confirmed: bool,
+    pub(crate) window: Window,
 }
 
 /// When an incident's timers are due, on the region's clock.
@@ -79,7 +72,6 @@ pub(crate) struct Incident {
     pub(crate) revision: u32,
     pub(crate) place: BuildingIdx,
     pub(crate) members: Vec<Member>,
-    pub(crate) evidence: Vec<Held>,
     pub(crate) duplicates: u64,
     pub(crate) confirmation: Option<Confirmation>,
     /// Whether the grid was asked to look.
@@ -99,8 +91,7 @@ impl Incident {
             id,
             revision: 0,
             place,
-            members: vec![Member { building: place, joined_ms: clock_ms, confirmed: false }],
-            evidence: Vec::new(),
+            members: vec![Member { building: place, joined_ms: clock_ms, confirmed: false, window: Window::default() }],
             duplicates: 0,
             confirmation: None,
             verified: false,
@@ -124,36 +115,42 @@ impl Incident {
         self.members.iter().any(|member| member.building == building && member.confirmed)
     }
 
-    /// What the evidence that is not isolated amounts to, as the rules count.
-    pub(crate) fn tally<'e>(&'e self, registry: &'e Registry, policy: &Policy) -> Tally<'e> {
-        let set: Vec<&Evidence> = self.evidence.iter().map(|held| &*held.evidence).filter(|e| !e.isolated).collect();
-        Tally::of(&set, registry, policy)
+    /// What every voice said, building by building.
+    pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
+        self.members.iter().flat_map(|member| member.window.series())
     }
 
-    /// Adds evidence; says whether it shows a new location and whether a new sensor class.
-    pub(crate) fn add(&mut self, evidence: Arc<Evidence>, registry: &Registry, policy: &Policy) -> News {
-        let known = |held: &Held| {
-            let other = &held.evidence;
-            !other.isolated
-                && other.device == evidence.device
-                && other.sensor == evidence.sensor
-                && other.spot() == evidence.spot()
-        };
-        let news = if evidence.isolated || self.evidence.iter().any(known) {
-            News::default()
-        } else {
-            let mut set: Vec<&Evidence> =
-                self.evidence.iter().map(|held| &*held.evidence).filter(|e| !e.isolated).collect();
-            let before = Tally::of(&set, registry, policy);
-            set.push(&evidence);
-            let after = Tally::of(&set, registry, policy);
-            News {
-                location: after.locations.keys().any(|spot| !before.locations.contains_key(spot)),
-                class: after.classes.iter().any(|class| !before.classes.contains(class)),
-            }
-        };
-        self.evidence.push(Held { evidence, counted: false });
-        news
+    /// What the evidence that is not isolated amounts to, as the rules count.
+    pub(crate) fn tally<'e>(&'e self, registry: &'e Registry, policy: &Policy) -> Tally<'e> {
+        Tally::of(&self.shares(), registry, policy)
+    }
+
+    fn shares(&self) -> Vec<Share<'_>> {
+        let counting = self.series().filter(|series| !series.voice.isolated);
+        counting.map(Share::of).collect()
+    }
+
+    /// How much evidence there is, folded repeats included.
+    pub(crate) fn evidence_total(&self) -> usize {
+        self.series().flat_map(|series| &series.pieces).map(|piece| 1 + piece.repeats).sum()
+    }
+
+    /// Whether evidence shows a location or a sensor class that the incident's evidence, as it stands, does not show.
+    pub(crate) fn news(&self, evidence: &Evidence, registry: &Registry, policy: &Policy) -> News {
+        let voice = &evidence.voice;
+        let mut members = self.members.iter();
+        let own = members.find(|member| member.building == voice.building).map(|member| &member.window);
+        if voice.isolated || own.is_some_and(|window| window.has(voice)) {
+            return News::default();
+        }
+        let mut set = self.shares();
+        let before = Tally::of(&set, registry, policy);
+        set.push(Share { voice, earliest_ms: evidence.piece.at_ms, latest_ms: evidence.piece.at_ms });
+        let after = Tally::of(&set, registry, policy);
+        News {
+            location: after.locations.keys().any(|spot| !before.locations.contains_key(spot)),
+            class: after.classes.iter().any(|class| !before.classes.contains(class)),
+        }
     }
 }
 

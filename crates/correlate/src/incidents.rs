@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use fenghuo_model::registry::BuildingIdx;
 
-use crate::incident::{DueTimes, Incident, IncidentId};
+use crate::incident::{DueTimes, Incident, IncidentId, Member};
+use crate::window::Window;
 
 /// An open incident's place in the list.
 pub(crate) type Slot = u32;
@@ -51,6 +52,12 @@ impl Incidents {
         self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open")
     }
 
+    /// The window of a building that is in an open incident.
+    pub(crate) fn window(&self, building: BuildingIdx) -> Option<&Window> {
+        let incident = self.get(self.of_building(building)?);
+        incident.members.iter().find(|member| member.building == building).map(|member| &member.window)
+    }
+
     pub(crate) fn open(&mut self, incident: Incident) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -75,14 +82,17 @@ impl Incidents {
     }
 
     /// Puts a building that is in no incident into one.
-    pub(crate) fn join(&mut self, slot: Slot, building: BuildingIdx) {
-        let before = self.by_building.insert(building, slot);
+    pub(crate) fn join(&mut self, slot: Slot, member: Member) {
+        let before = self.by_building.insert(member.building, slot);
         assert!(before.is_none(), "a building is in at most one open incident");
+        self.get_mut(slot).members.push(member);
     }
 
-    /// Takes a building out of its incident's hold.
+    /// Takes a building out of its incident.
     pub(crate) fn leave(&mut self, building: BuildingIdx) {
-        self.by_building.remove(&building);
+        if let Some(slot) = self.by_building.remove(&building) {
+            self.get_mut(slot).members.retain(|member| member.building != building);
+        }
     }
 
     /// Changes an incident's due times.
@@ -113,6 +123,18 @@ impl Incidents {
     /// When the next timer is due.
     pub(crate) fn next_due_ms(&self) -> Option<i64> {
         self.timers.first().map(|timer| timer.due_ms)
+    }
+
+    /// The suspected incident that was silent for the longest.
+    pub(crate) fn longest_silent_suspected(&self) -> Option<Slot> {
+        let closing = self.timers.iter().filter(|timer| timer.alarm == Alarm::Close);
+        closing.map(|timer| timer.slot).find(|slot| !self.get(*slot).is_confirmed())
+    }
+
+    /// How many pieces of evidence the incidents store.
+    pub(crate) fn evidence_len(&self) -> usize {
+        let members = self.slots.iter().flatten().flat_map(|incident| &incident.members);
+        members.map(|member| member.window.stored()).sum()
     }
 
     /// How many incidents are open.

@@ -3,116 +3,163 @@
 //! When evidence joins a building, a rule's candidate instants are that evidence's event time and the event times of
 //! evidence up to a window later: late evidence may complete what was seen after it. Nothing here changes anything.
 
-use std::sync::Arc;
-
 use fenghuo_model::Policy;
 use fenghuo_model::policy::Rule;
 use fenghuo_model::registry::{BuildingIdx, Registry};
 
 use crate::devices::Devices;
-use crate::evidence::Evidence;
-use crate::neighbourhoods::Neighbourhoods;
-use crate::tally::Tally;
-use crate::windows::View;
+use crate::evidence::{Evidence, Piece, Voice};
+use crate::incidents::Incidents;
+use crate::tally::{Share, Tally};
+use crate::window::{Series, Window};
+
+/// What a rule may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum View<'j> {
+    /// Everything that happened at or after an instant; before it, it is forgotten.
+    Since(i64),
+    /// One piece of evidence that arrived so late that it is judged alone.
+    Alone(&'j Evidence),
+}
+
+impl View<'_> {
+    /// Whether a piece can be seen.
+    pub(crate) fn shows(&self, piece: &Piece) -> bool {
+        match self {
+            Self::Since(since_ms) => piece.at_ms >= *since_ms,
+            Self::Alone(alone) => piece.arrival == alone.piece.arrival,
+        }
+    }
+}
 
 /// What judging looks at.
+#[derive(Clone, Copy)]
 pub(crate) struct Bench<'j> {
     pub(crate) registry: &'j Registry,
     pub(crate) policy: &'j Policy,
     pub(crate) devices: &'j Devices,
+    pub(crate) incidents: &'j Incidents,
     pub(crate) view: View<'j>,
 }
 
-/// A rule that holds: when, and by which evidence.
+/// A rule that holds: when, and by the evidence of which buildings.
 #[derive(Debug)]
 pub(crate) struct Holding {
     pub(crate) instant_ms: i64,
-    pub(crate) supporting: Vec<Arc<Evidence>>,
+    /// Ascending by number.
+    pub(crate) buildings: Vec<BuildingIdx>,
 }
 
-/// An origin that is tried, with the evidence within its reach that passes the rule's filters.
-struct Origin<'j> {
-    building: BuildingIdx,
-    pool: Vec<&'j Arc<Evidence>>,
+/// An origin of a neighbourhood rule, and the buildings within its radius, itself included.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) origin: BuildingIdx,
+    pub(crate) buildings: Vec<BuildingIdx>,
+}
+
+/// What a voice said, as far as it can be seen.
+#[derive(Clone, Copy)]
+struct Seen<'j> {
+    voice: &'j Voice,
+    pieces: &'j [Piece],
 }
 
 impl<'j> Bench<'j> {
     /// The first candidate instant at which a building rule holds for the building that `joined` joined.
     pub(crate) fn building_rule(&self, rule: &Rule, joined: &Evidence) -> Option<Holding> {
-        if !self.allows_premises(rule, joined.building) {
+        let building = joined.voice.building;
+        if !self.allows_premises(rule, building) {
             return None;
         }
-        let window = self.view.of(joined.building);
-        let pool: Vec<_> = window.iter().filter(|evidence| passes(rule, evidence)).collect();
-        if !could_suffice(rule, &pool) {
-            return None;
-        }
-        let instants = candidate_instants(rule, joined, pool.iter().copied());
-        instants.into_iter().find_map(|instant_ms| {
-            let alive = self.alive(rule, &pool, instant_ms);
-            self.holds(rule, &alive).then(|| Holding { instant_ms, supporting: alive.into_iter().cloned().collect() })
-        })
+        let pool = self.pool(rule, &[building]);
+        let instants = candidate_instants(rule, joined, &pool);
+        let holds_at = |instant_ms: &i64| self.holds(rule, &self.alive(rule, &pool, *instant_ms));
+        let instant_ms = instants.into_iter().find(holds_at)?;
+        Some(Holding { instant_ms, buildings: vec![building] })
     }
 
-    /// Tries a neighbourhood rule at every candidate instant and origin, in their order, until `take_effect` says that
-    /// it changed something.
-    pub(crate) fn neighbourhood_rule(
+    /// Tries a neighbourhood rule at every candidate instant and origin, in their order: the first holding for which
+    /// `plan` finds something to change, with its plan.
+    pub(crate) fn neighbourhood_rule<P>(
         &self,
         rule: &Rule,
         joined: &Evidence,
-        near: &mut Near<'_>,
-        mut take_effect: impl FnMut(BuildingIdx, &Holding) -> bool,
-    ) -> bool {
-        let mut origins = Vec::new();
-        let mut seen = Vec::new();
-        for origin in near.within(self.registry, joined.building, rule) {
-            if self.view.of(origin).is_empty() || !self.allows_premises(rule, origin) {
-                continue;
-            }
-            let reach = near.within(self.registry, origin, rule);
-            let evidence = reach.iter().flat_map(|building| self.view.of(*building));
-            let pool: Vec<_> = evidence.filter(|evidence| passes(rule, evidence)).collect();
-            seen.extend(pool.iter().copied());
-            if could_suffice(rule, &pool) {
-                origins.push(Origin { building: origin, pool });
-            }
-        }
-        if origins.is_empty() {
-            return false;
-        }
-        candidate_instants(rule, joined, seen.into_iter()).into_iter().any(|instant_ms| {
+        reaches: &[Reach],
+        plan: impl Fn(BuildingIdx, &Holding) -> Option<P>,
+    ) -> Option<(Holding, P)> {
+        let allowed = reaches.iter().filter(|reach| self.allows_premises(rule, reach.origin));
+        let origins: Vec<_> = allowed.map(|reach| (reach.origin, self.pool(rule, &reach.buildings))).collect();
+        let seen: Vec<Seen<'_>> = origins.iter().flat_map(|(_, pool)| pool).copied().collect();
+        candidate_instants(rule, joined, &seen).into_iter().find_map(|instant_ms| {
             let mut alive: Vec<_> = origins
                 .iter()
-                .filter_map(|origin| {
-                    let alive = self.alive(rule, &origin.pool, instant_ms);
-                    let own = alive.iter().filter(|evidence| evidence.building == origin.building);
-                    let earliest_ms = own.map(|evidence| evidence.at_ms).min()?;
-                    let id = &self.registry.building(origin.building).id;
-                    Some(((earliest_ms, id), origin.building, alive))
+                .filter_map(|(origin, pool)| {
+                    let alive = self.alive(rule, pool, instant_ms);
+                    let own = alive.iter().filter(|share| share.voice.building == *origin);
+                    let earliest_ms = own.map(|share| share.earliest_ms).min()?;
+                    Some(((earliest_ms, &self.registry.building(*origin).id), *origin, alive))
                 })
                 .collect();
             alive.sort_by(|one, other| one.0.cmp(&other.0));
-            alive.into_iter().any(|(_, origin, alive)| {
-                self.holds(rule, &alive) && {
-                    let supporting = alive.into_iter().cloned().collect();
-                    take_effect(origin, &Holding { instant_ms, supporting })
-                }
+            alive.into_iter().filter(|(_, _, alive)| self.holds(rule, alive)).find_map(|(_, origin, alive)| {
+                let mut buildings: Vec<_> = alive.iter().map(|share| share.voice.building).collect();
+                buildings.sort_unstable();
+                buildings.dedup();
+                let holding = Holding { instant_ms, buildings };
+                plan(origin, &holding).map(|plan| (holding, plan))
             })
         })
     }
 
-    fn alive(&self, rule: &Rule, pool: &[&'j Arc<Evidence>], instant_ms: i64) -> Vec<&'j Arc<Evidence>> {
-        let hold_ms = self.policy.hold_ms;
-        let is_alive = |evidence: &Evidence| self.devices.is_alive(evidence, instant_ms, rule.window_ms, hold_ms);
-        pool.iter().copied().filter(|evidence| is_alive(evidence)).collect()
+    /// Whether any evidence of the building can be seen.
+    pub(crate) fn sees(&self, building: BuildingIdx) -> bool {
+        let series = self.incidents.window(building).map_or(&[] as &[Series], Window::series);
+        series.iter().any(|series| !self.seen(series).pieces.is_empty())
     }
 
-    fn holds(&self, rule: &Rule, alive: &[&Arc<Evidence>]) -> bool {
-        if alive.is_empty() {
-            return false;
-        }
-        let set: Vec<&Evidence> = alive.iter().map(|evidence| &***evidence).collect();
-        Tally::of(&set, self.registry, self.policy).reaches(rule)
+    /// Whether a piece that the rule could count is alive at an instant.
+    pub(crate) fn counts(&self, rule: &Rule, series: &Series, piece: &Piece, instant_ms: i64) -> bool {
+        passes(rule, &series.voice)
+            && self.view.shows(piece)
+            && (self.alive_from_ms(rule, &series.voice, instant_ms)..=instant_ms).contains(&piece.at_ms)
+    }
+
+    fn seen(&self, series: &'j Series) -> Seen<'j> {
+        let pieces = match self.view {
+            View::Since(since_ms) => series.between(since_ms, i64::MAX),
+            View::Alone(alone) if alone.voice == series.voice => std::slice::from_ref(&alone.piece),
+            View::Alone(_) => &[],
+        };
+        Seen { voice: &series.voice, pieces }
+    }
+
+    /// The evidence of some buildings that can be seen and that passes the rule's filters.
+    fn pool(&self, rule: &Rule, buildings: &[BuildingIdx]) -> Vec<Seen<'j>> {
+        let windows = buildings.iter().filter_map(|building| self.incidents.window(*building));
+        let passing = windows.flat_map(Window::series).filter(|series| passes(rule, &series.voice));
+        passing.map(|series| self.seen(series)).filter(|seen| !seen.pieces.is_empty()).collect()
+    }
+
+    fn alive_from_ms(&self, rule: &Rule, voice: &Voice, instant_ms: i64) -> i64 {
+        self.devices.alive_from_ms(&voice.device, instant_ms, rule.window_ms, self.policy.hold_ms)
+    }
+
+    fn alive(&self, rule: &Rule, pool: &[Seen<'j>], instant_ms: i64) -> Vec<Share<'j>> {
+        let share = |seen: &Seen<'j>| {
+            let first =
+                seen.pieces.partition_point(|piece| piece.at_ms < self.alive_from_ms(rule, seen.voice, instant_ms));
+            let end = seen.pieces.partition_point(|piece| piece.at_ms <= instant_ms);
+            let alive = seen.pieces.get(first..end)?;
+            let (earliest, latest) = (alive.first()?, alive.last()?);
+            Some(Share { voice: seen.voice, earliest_ms: earliest.at_ms, latest_ms: latest.at_ms })
+        };
+        pool.iter().filter_map(share).collect()
+    }
+
+    fn holds(&self, rule: &Rule, alive: &[Share<'_>]) -> bool {
+        // Each voice is at most one of each, so that most calls end here.
+        let least = rule.min_devices.max(rule.min_locations).max(rule.min_classes).max(rule.min_buildings);
+        alive.len() >= least as usize && Tally::of(alive, self.registry, self.policy).reaches(rule)
     }
 
     fn allows_premises(&self, rule: &Rule, building: BuildingIdx) -> bool {
@@ -121,43 +168,18 @@ impl<'j> Bench<'j> {
     }
 }
 
-/// The neighbourhoods that a rule looks into.
-pub(crate) struct Near<'n> {
-    pub(crate) neighbourhoods: &'n mut Neighbourhoods,
-    /// The policy's largest radius, metres.
-    pub(crate) largest_radius_m: f64,
-}
-
-impl Near<'_> {
-    /// The buildings within the rule's radius of `building`, itself included.
-    fn within(&mut self, registry: &Registry, building: BuildingIdx, rule: &Rule) -> Vec<BuildingIdx> {
-        let radius_m = rule.radius_m.unwrap_or(0.0);
-        let near = self.neighbourhoods.of(registry, building, self.largest_radius_m);
-        near.iter().filter(|(_, distance_m)| *distance_m <= radius_m).map(|(building, _)| *building).collect()
-    }
-}
-
-/// Whether evidence passes the rule's filters and counts at all; premises are asked of a building, not of evidence.
-fn passes(rule: &Rule, evidence: &Evidence) -> bool {
-    !evidence.isolated
-        && rule.kinds.contains(&evidence.kind)
-        && rule.sensors.as_ref().is_none_or(|sensors| sensors.contains(&evidence.sensor))
-}
-
-/// Whether so much evidence could reach the rule's minima at all: each piece is at most one of each.
-fn could_suffice(rule: &Rule, pool: &[&Arc<Evidence>]) -> bool {
-    let least = rule.min_devices.max(rule.min_locations).max(rule.min_classes).max(rule.min_buildings);
-    pool.len() >= least as usize
+/// Whether what a voice says passes the rule's filters and counts at all; premises are asked of a building.
+fn passes(rule: &Rule, voice: &Voice) -> bool {
+    !voice.isolated
+        && rule.kinds.contains(&voice.kind)
+        && rule.sensors.as_ref().is_none_or(|sensors| sensors.contains(&voice.sensor))
 }
 
 /// The event time of what joined and those of the evidence that the rule could count up to a window later, ascending.
-fn candidate_instants<'e>(
-    rule: &Rule,
-    joined: &Evidence,
-    evidence: impl Iterator<Item = &'e Arc<Evidence>>,
-) -> Vec<i64> {
-    let (from_ms, to_ms) = (joined.at_ms, joined.at_ms + rule.window_ms);
-    let later = evidence.map(|evidence| evidence.at_ms).filter(|at_ms| *at_ms > from_ms && *at_ms <= to_ms);
+fn candidate_instants(rule: &Rule, joined: &Evidence, pool: &[Seen<'_>]) -> Vec<i64> {
+    let from_ms = joined.piece.at_ms;
+    let is_later = |at_ms: &i64| *at_ms > from_ms && *at_ms <= from_ms + rule.window_ms;
+    let later = pool.iter().flat_map(|seen| seen.pieces).map(|piece| piece.at_ms).filter(is_later);
     let mut instants: Vec<i64> = std::iter::once(from_ms).chain(later).collect();
     instants.sort_unstable();
     instants.dedup();

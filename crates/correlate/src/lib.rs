@@ -17,7 +17,7 @@
 //!
 //! [`Correlator`] takes one input after the other and appends the decisions that it causes. Inside, each region is a
 //! world of its own (`region.rs`): the clock moves, due timers fire, then the signal takes effect. Evidence joins its
-//! building's window (`windows.rs`) and incident (`incident.rs`), every rule is tried (`judge.rs`) by counting as the
+//! building's window (`window.rs`) and incident (`incident.rs`), every rule is tried (`judge.rs`) by counting as the
 //! rules count (`tally.rs`), and what that did is described (`describe.rs`).
 //!
 //! # What is absent
@@ -32,10 +32,11 @@ mod evidence;
 mod incident;
 mod incidents;
 mod judge;
+mod limits;
 mod neighbourhoods;
 mod region;
 mod tally;
-mod windows;
+mod window;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal, Tick};
 use serde::Serialize;
 
 use evidence::DeviceKey;
+pub use limits::{Limits, LimitsContradict};
 use region::{Region, StatedPlace, Statement};
 
 /// Why a signal was rejected; it changed nothing, not even a clock.
@@ -82,6 +84,14 @@ pub struct Counters {
     pub incidents: u64,
     /// Incidents confirmed.
     pub confirmed: u64,
+    /// Limit: repeats of a device that were folded into an earlier one of an incident.
+    pub evidence_folded: u64,
+    /// Limit: accepted signals forgotten before their horizon.
+    pub duplicates_forgotten: u64,
+    /// Limit: suspected incidents closed early, to make room.
+    pub incidents_closed_early: u64,
+    /// Limit: buildings that an incident could not take in any more.
+    pub buildings_not_taken_in: u64,
     /// Event times that gave way to the time of receipt, missing or not to be believed.
     pub times_distrusted: u64,
     /// Times that could not be read.
@@ -97,7 +107,7 @@ pub struct Counters {
 pub struct Sizes {
     /// Open incidents.
     pub incidents: usize,
-    /// Evidence in windows.
+    /// Pieces of evidence stored, folded repeats not counted.
     pub evidence: usize,
     /// Devices with a restore or isolation that is remembered.
     pub devices: usize,
@@ -115,17 +125,31 @@ pub struct Correlator {
 }
 
 impl Correlator {
-    /// Nothing heard yet.
+    /// Nothing heard yet; the default limits.
     #[must_use]
     pub fn new(registry: Arc<Registry>, policy: Arc<Policy>) -> Self {
+        Self::with_limits(registry, policy, &Limits::default()).expect("a test holds that the default limits agree")
+    }
+
+    /// Nothing heard yet.
+    ///
+    /// # Errors
+    /// Limits that contradict each other.
+    pub fn with_limits(
+        registry: Arc<Registry>,
+        policy: Arc<Policy>,
+        limits: &Limits,
+    ) -> Result<Self, LimitsContradict> {
+        limits.check()?;
         let mut names: Vec<Arc<str>> = registry.regions().to_vec();
         names.push(UNPLACED.into());
         names.sort_unstable();
         names.dedup();
-        let region =
-            |name: Arc<str>| (Arc::clone(&name), Region::new(name, Arc::clone(&registry), Arc::clone(&policy)));
+        let region = |name: Arc<str>| {
+            (Arc::clone(&name), Region::new(name, Arc::clone(&registry), Arc::clone(&policy), limits.clone()))
+        };
         let regions = names.into_iter().map(region).collect();
-        Self { registry, policy, regions, counters: Counters::default() }
+        Ok(Self { registry, policy, regions, counters: Counters::default() })
     }
 
     /// Takes one input and appends the decisions that it causes, in their order.

@@ -4,6 +4,7 @@
 
 mod effects;
 mod lifecycle;
+mod stage;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,11 +17,10 @@ use fenghuo_model::{Decision, Kind, Policy, Sensor, Signal};
 use crate::describe::Scribe;
 use crate::devices::Devices;
 use crate::duplicates::Duplicates;
-use crate::evidence::{DeviceKey, Evidence};
+use crate::evidence::{DeviceKey, Evidence, Piece, Voice};
 use crate::incidents::Incidents;
 use crate::neighbourhoods::Neighbourhoods;
-use crate::windows::Windows;
-use crate::{Counters, Sizes};
+use crate::{Counters, Limits, Sizes};
 
 /// A signal with its device, time and place found.
 pub(crate) struct Statement<'s> {
@@ -50,13 +50,13 @@ pub(crate) struct Region {
     /// The policy's memory (H) and largest radius, reckoned once.
     memory_ms: i64,
     largest_radius_m: Option<f64>,
+    limits: Limits,
     prealarms_are_evidence: bool,
     /// The largest time of receipt so far; nothing before the first signal or tick.
     clock_ms: Option<i64>,
     arrivals: u64,
     duplicates: Duplicates,
     devices: Devices,
-    windows: Windows,
     neighbourhoods: Neighbourhoods,
     incidents: Incidents,
     /// When a device's fire without a building was last decided on.
@@ -64,11 +64,12 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    pub(crate) fn new(name: Arc<str>, registry: Arc<Registry>, policy: Arc<Policy>) -> Self {
+    pub(crate) fn new(name: Arc<str>, registry: Arc<Registry>, policy: Arc<Policy>, limits: Limits) -> Self {
         Self {
             name,
             memory_ms: policy.memory_ms(),
             largest_radius_m: policy.largest_radius_m(),
+            limits,
             prealarms_are_evidence: policy.counts_prealarms(),
             registry,
             policy,
@@ -76,7 +77,6 @@ impl Region {
             arrivals: 0,
             duplicates: Duplicates::default(),
             devices: Devices::default(),
-            windows: Windows::default(),
             neighbourhoods: Neighbourhoods::default(),
             incidents: Incidents::default(),
             unplaced: HashMap::default(),
@@ -99,6 +99,7 @@ impl Region {
             self.note_duplicate(statement.place.as_ref().filter(|_| is_evidence));
             return;
         }
+        counters.duplicates_forgotten += self.duplicates.forget_beyond(self.limits.tracked_duplicates);
         self.arrivals += 1;
         if signal.test {
             counters.tests += 1;
@@ -139,7 +140,7 @@ impl Region {
     pub(crate) fn sizes(&self) -> Sizes {
         Sizes {
             incidents: self.incidents.len(),
-            evidence: self.windows.len(),
+            evidence: self.incidents.evidence_len(),
             devices: self.devices.len(),
             accepted: self.duplicates.len(),
         }
@@ -206,20 +207,25 @@ impl Region {
     }
 
     /// The evidence that a statement is; whether it is isolated is settled now.
-    fn evidence_of(&mut self, statement: &Statement<'_>, place: &StatedPlace, since_ms: i64) -> Arc<Evidence> {
-        Arc::new(Evidence {
+    fn evidence_of(&mut self, statement: &Statement<'_>, place: &StatedPlace, since_ms: i64) -> Evidence {
+        let voice = Voice {
             isolated: self.devices.is_isolated(&statement.device, statement.at_ms, since_ms),
             device: statement.device.clone(),
             building: place.building,
             location: Arc::clone(&place.location),
             sensor: statement.sensor,
             kind: statement.signal.kind,
+            unregistered: place.unregistered,
+        };
+        let piece = Piece {
             at_ms: statement.at_ms,
             received_at_ms: statement.signal.received_at_ms,
             arrival: self.arrivals,
-            unregistered: place.unregistered,
             time_is_receipt: statement.time_is_receipt,
             source: statement.signal.source.as_deref().map(Into::into),
-        })
+            counted: false,
+            repeats: 0,
+        };
+        Evidence { voice, piece }
     }
 }

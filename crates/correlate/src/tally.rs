@@ -6,10 +6,27 @@ use fenghuo_model::policy::Rule;
 use fenghuo_model::registry::{BuildingIdx, Registry};
 use fenghuo_model::{Policy, Sensor};
 
-use crate::evidence::{DeviceKey, Evidence};
+use crate::evidence::{DeviceKey, Voice};
+use crate::window::Series;
 
 /// A location: a spot of its building.
 pub(crate) type Spot<'e> = (BuildingIdx, &'e str);
+
+/// What one voice contributes to a set of evidence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share<'e> {
+    pub(crate) voice: &'e Voice,
+    pub(crate) earliest_ms: i64,
+    pub(crate) latest_ms: i64,
+}
+
+impl<'e> Share<'e> {
+    /// Everything that a voice said.
+    pub(crate) fn of(series: &'e Series) -> Self {
+        let (earliest_ms, latest_ms) = series.span_ms();
+        Self { voice: &series.voice, earliest_ms, latest_ms }
+    }
+}
 
 /// What a set of evidence amounts to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,30 +42,27 @@ pub(crate) struct Tally<'e> {
 impl<'e> Tally<'e> {
     /// Counts a set. A panel beside one of its own components repeats what the component said: it adds no device,
     /// location, score or span.
-    pub(crate) fn of(set: &[&'e Evidence], registry: &'e Registry, policy: &Policy) -> Self {
+    pub(crate) fn of(set: &[Share<'e>], registry: &'e Registry, policy: &Policy) -> Self {
         let mut devices: HashSet<&DeviceKey, foldhash::fast::RandomState> = HashSet::default();
         let mut panels: HashSet<&str, foldhash::fast::RandomState> = HashSet::default();
-        for evidence in set {
-            if devices.insert(&evidence.device) {
-                let address = evidence.device.address(registry);
+        for Share { voice, .. } in set {
+            if devices.insert(&voice.device) {
+                let address = voice.device.address(registry);
                 panels.extend(address.match_indices(':').map(|(at, _)| &address[..at]));
             }
         }
         let repeats = |device: &DeviceKey| !panels.is_empty() && panels.contains(device.address(registry));
         let mut tally = Self { devices: devices.iter().filter(|device| !repeats(device)).count(), ..Self::default() };
         let mut classes = BTreeSet::new();
-        for evidence in set {
-            tally.buildings.insert(evidence.building);
-            classes.insert(evidence.sensor.word());
-            if repeats(&evidence.device) {
+        for Share { voice, earliest_ms, latest_ms } in set {
+            tally.buildings.insert(voice.building);
+            classes.insert(voice.sensor.word());
+            if repeats(&voice.device) {
                 continue;
             }
-            let weight = policy.weight(evidence.sensor);
-            let fresh = (weight, evidence.at_ms, evidence.at_ms);
-            let (largest, earliest_ms, latest_ms) = tally.locations.entry(evidence.spot()).or_insert(fresh);
-            *largest = weight.max(*largest);
-            *earliest_ms = evidence.at_ms.min(*earliest_ms);
-            *latest_ms = evidence.at_ms.max(*latest_ms);
+            let weight = policy.weight(voice.sensor);
+            let location = tally.locations.entry(voice.spot()).or_insert((weight, *earliest_ms, *latest_ms));
+            *location = (weight.max(location.0), location.1.min(*earliest_ms), location.2.max(*latest_ms));
         }
         let sensors: Vec<Sensor> = classes.into_iter().filter_map(Sensor::from_word).collect();
         tally.classes = sensors.iter().copied().filter(|sensor| !sensor.is_unspecific()).collect();

@@ -5,9 +5,9 @@ use fenghuo_model::decision::DecisionKind;
 use fenghuo_model::registry::BuildingIdx;
 
 use super::{Region, Statement};
-use crate::evidence::Evidence;
-use crate::incident::Held;
+use crate::evidence::{Piece, Voice};
 use crate::incidents::{Alarm, Slot, Timer};
+use crate::window::Series;
 
 impl Region {
     /// Moves the clock to `clock_ms` if that is later, and fires every timer due by then, each at its due time; the
@@ -68,7 +68,6 @@ impl Region {
     pub(super) fn end(&mut self, slot: Slot) {
         let incident = self.incidents.end(slot);
         for member in incident.members {
-            self.windows.remove(member.building);
             self.neighbourhoods.remove(member.building);
         }
     }
@@ -89,17 +88,14 @@ impl Region {
         clock_ms: i64,
         out: &mut Vec<Decision>,
     ) {
-        let location = statement.signal.location.as_deref();
-        let is_wiped = |evidence: &Evidence| {
-            evidence.building == building
-                && evidence.at_ms <= statement.at_ms
-                && location.is_none_or(|location| location == &*evidence.location)
-        };
-        self.windows.wipe(building, is_wiped);
         let Some(slot) = self.incidents.of_building(building) else { return };
+        let location = statement.signal.location.as_deref();
+        let is_wiped = |voice: &Voice, piece: &Piece| {
+            piece.at_ms <= statement.at_ms && location.is_none_or(|location| location == &*voice.location)
+        };
+        let remains = |series: &Series| series.pieces.iter().any(|piece| !is_wiped(&series.voice, piece));
         let incident = self.incidents.get(slot);
-        let remains = |held: &Held| held.evidence.building == building && !is_wiped(&held.evidence);
-        let leaves = !incident.evidence.iter().any(remains);
+        let leaves = !self.incidents.window(building).is_some_and(|window| window.series().iter().any(remains));
         if leaves && incident.members.len() == 1 {
             let confirmed = incident.is_confirmed();
             let kind = if confirmed { DecisionKind::Cancelled } else { DecisionKind::Rejected };
@@ -112,7 +108,9 @@ impl Region {
             self.end(slot);
             return;
         }
-        self.incidents.get_mut(slot).evidence.retain(|held| !is_wiped(&held.evidence));
+        if let Some(member) = self.incidents.get_mut(slot).member_mut(building) {
+            member.window.wipe(is_wiped);
+        }
         if leaves {
             self.leave(slot, building);
             self.publish(slot, DecisionKind::Update, clock_ms, out);
@@ -123,11 +121,9 @@ impl Region {
     /// remaining building that joined first.
     fn leave(&mut self, slot: Slot, building: BuildingIdx) {
         self.incidents.leave(building);
-        self.windows.remove(building);
         self.neighbourhoods.remove(building);
         let registry = &self.registry;
         let incident = self.incidents.get_mut(slot);
-        incident.members.retain(|member| member.building != building);
         let first = incident.members.iter().min_by_key(|m| (m.joined_ms, &registry.building(m.building).id));
         if incident.place == building {
             incident.place = first.expect("an incident whose last building leaves ends instead").building;
