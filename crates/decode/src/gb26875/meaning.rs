@@ -1,0 +1,160 @@
+//! From a frame to the signals it stands for.
+
+use std::ops::Range;
+
+use fenghuo_model::{Kind, Sensor, Signal};
+
+use super::frame::Head;
+use super::layout::{TIME_LENGTH, UNIT_AT, command, flag};
+use super::object::{Object, body_length};
+use super::{address, analog_type, component_type, state};
+use crate::{Decoded, Options, Rejection};
+
+/// Appends what a frame says, given its bytes and where in the record they stand.
+///
+/// Acknowledgements, denials and whatever carries a downlink's flag say nothing. Controls and requests come from a
+/// centre and say nothing either, unless they carry a state, value or operation, which only a device has: a fire is
+/// believed under a wrong command too. Every other command, unknown ones included, is a device's own word, and if
+/// nothing else, it says that the device lives.
+pub(super) fn interpret(frame: &[u8], range: Range<usize>, options: &Options, out: &mut Vec<Decoded>) {
+    let head = Head::read(frame, options.utc_offset_s);
+    let unit = &frame[UNIT_AT..frame.len() - 3];
+    if matches!(head.command, command::ACKNOWLEDGE | command::DENY) {
+        return;
+    }
+    if let [type_flag, count, objects @ ..] = unit {
+        if flag::is_downlink(*type_flag) {
+            return;
+        }
+        if let Some(body_length) = body_length(*type_flag) {
+            let unit = Unit { source: head.source, type_flag: *type_flag, count: (*count).into(), body_length };
+            if let Err(reason) = unit.read(objects, options, out) {
+                let Range { start, end } = range;
+                let serial = head.serial;
+                let reason = format!("bytes {start}..{end}: frame {serial} with objects of flag {type_flag}: {reason}");
+                out.push(Rejection::new(reason).into());
+            }
+            return;
+        }
+    }
+    if !matches!(head.command, command::CONTROL | command::REQUEST) {
+        out.push(signal(address::transmission_device(head.source), Kind::Heartbeat, Sensor::Unknown).into());
+    }
+}
+
+/// A data unit of objects that are read.
+struct Unit {
+    source: u64,
+    type_flag: u8,
+    count: usize,
+    body_length: usize,
+}
+
+impl Unit {
+    /// Appends what the objects say, and returns why not all of them could be read.
+    ///
+    /// A count is never a reason to lose what is there. Of a count that exceeds the data, the objects that are there
+    /// are read; a last one whose time label is cut has no time. A count of zero before objects that fill the data
+    /// exactly is taken for a device that does not count. What stands behind the objects is a vendor's own.
+    fn read(&self, objects: &[u8], options: &Options, out: &mut Vec<Decoded>) -> Result<(), String> {
+        let &Self { type_flag, body_length, .. } = self;
+        let mut count = self.count;
+        if count == 0 && objects.is_empty() {
+            out.push(signal(address::transmission_device(self.source), Kind::Heartbeat, Sensor::Unknown).into());
+        } else if count == 0 {
+            let object_length = body_length + TIME_LENGTH;
+            if !objects.len().is_multiple_of(object_length) {
+                return Err(format!("the count is 0, and {} bytes follow", objects.len()));
+            }
+            count = objects.len() / object_length;
+        }
+        let mut rest = objects;
+        for index in 1..=count {
+            let Some((body, after)) = rest.split_at_checked(body_length) else {
+                return Err(format!("object {index} of {count} is cut: {} bytes of {body_length}", rest.len()));
+            };
+            let (label, after) = after.split_at(after.len().min(TIME_LENGTH));
+            let object = Object::read(type_flag, body, label, options.utc_offset_s)
+                .expect("the body has the length that its flag asks for");
+            self.state(&object, out);
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Appends the signals of one object.
+    fn state(&self, object: &Object<'_>, out: &mut Vec<Decoded>) {
+        let source = self.source;
+        let mut push = |signal: Signal| out.push(timed(signal, object.at_ms()).into());
+        match object {
+            Object::SystemState { system, state, .. } => {
+                for kind in state::of_system(*state).into_iter().flatten() {
+                    push(signal(address::system(source, *system), kind, Sensor::Panel));
+                }
+            }
+            Object::ComponentState { component, state, text, .. } => {
+                let sensor = component_type::sensor(component.component_type);
+                for kind in state::of_component(*state).into_iter().flatten() {
+                    let mut signal = signal(address::component(source, *component), kind, sensor);
+                    signal.text = (!text.is_empty()).then(|| text.to_string());
+                    push(signal);
+                }
+            }
+            Object::AnalogValue { component, analog_type, value, .. } => {
+                let sensor = component_type::sensor(component.component_type);
+                let mut signal = signal(address::component(source, *component), Kind::Reading, sensor);
+                let (value, unit) = analog_type::value(*analog_type, *value);
+                signal.value = Some(value);
+                signal.unit = unit.map(str::to_owned);
+                push(signal);
+            }
+            Object::SystemOperation { system, operations, .. } => {
+                let device = address::system(source, *system);
+                self.operate(&device, *operations, Kind::Acknowledge, &mut push);
+            }
+            Object::DeviceState { state, .. } => {
+                for kind in state::of_transmission_device(*state).into_iter().flatten() {
+                    push(signal(address::transmission_device(source), kind, Sensor::Panel));
+                }
+            }
+            Object::DeviceOperation { operations, .. } => {
+                let device = address::transmission_device(source);
+                self.operate(&device, *operations, Kind::Heartbeat, &mut push);
+            }
+        }
+    }
+
+    /// Hands over one signal for each kind of operation; where none is known, the device lives and that is all.
+    fn operate(&self, device: &str, operations: u8, confirm: Kind, push: &mut impl FnMut(Signal)) {
+        let mut known = false;
+        for kind in state::operations(operations, confirm) {
+            known = true;
+            push(signal(device.to_owned(), kind, sensor_of_operation(kind)));
+        }
+        if !known {
+            push(signal(address::transmission_device(self.source), Kind::Heartbeat, Sensor::Unknown));
+        }
+    }
+}
+
+/// A manual alarm is a button pressed; an acknowledgement is a person's.
+fn sensor_of_operation(kind: Kind) -> Sensor {
+    match kind {
+        Kind::Fire => Sensor::CallPoint,
+        Kind::Acknowledge => Sensor::Operator,
+        _ => Sensor::Unknown,
+    }
+}
+
+fn signal(device: String, kind: Kind, sensor: Sensor) -> Signal {
+    let mut signal = Signal::new(device, kind);
+    signal.sensor = Some(sensor);
+    signal
+}
+
+/// The signal with its object's time; a label that names none is a flaw.
+fn timed(mut signal: Signal, at_ms: Option<i64>) -> Signal {
+    signal.at_ms = at_ms;
+    signal.flaws.times = u32::from(at_ms.is_none());
+    signal
+}
