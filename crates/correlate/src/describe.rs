@@ -153,7 +153,8 @@ impl Scribe<'_> {
         buildings
     }
 
-    fn entry(&self, voice: &Voice, piece: &Piece) -> EvidenceEntry {
+    /// A piece of evidence as decisions show it.
+    pub(crate) fn entry(&self, voice: &Voice, piece: &Piece) -> EvidenceEntry {
         let floor = match voice.device {
             DeviceKey::Registered(device) => {
                 let device = self.registry.device(device);

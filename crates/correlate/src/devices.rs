@@ -84,9 +84,13 @@ impl Devices {
 
     /// Whether a restore of the device lies after `after_ms` and not after `until_ms`.
     pub(crate) fn restored_between(&self, device: &DeviceKey, after_ms: i64, until_ms: i64) -> bool {
-        let Some(statements) = self.by_device.get(device) else { return false };
-        let next = statements.restores_ms.partition_point(|restore_ms| *restore_ms <= after_ms);
-        statements.restores_ms.get(next).is_some_and(|restore_ms| *restore_ms <= until_ms)
+        self.first_restore_after_ms(device, after_ms).is_some_and(|restore_ms| restore_ms <= until_ms)
+    }
+
+    /// The event time of the device's first restore after `after_ms`.
+    pub(crate) fn first_restore_after_ms(&self, device: &DeviceKey, after_ms: i64) -> Option<i64> {
+        let restores_ms = &self.by_device.get(device)?.restores_ms;
+        restores_ms.get(restores_ms.partition_point(|restore_ms| *restore_ms <= after_ms)).copied()
     }
 
     fn statements(&mut self, device: &DeviceKey, before_ms: i64) -> &mut Statements {

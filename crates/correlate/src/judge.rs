@@ -59,7 +59,7 @@ pub(crate) struct Reach {
 
 /// What a voice said, as far as it can be seen.
 #[derive(Clone, Copy)]
-struct Seen<'j> {
+pub(crate) struct Seen<'j> {
     voice: &'j Voice,
     pieces: &'j [Piece],
 }
@@ -134,7 +134,7 @@ impl<'j> Bench<'j> {
     }
 
     /// The evidence of some buildings that can be seen and that passes the rule's filters.
-    fn pool(&self, rule: &Rule, buildings: &[BuildingIdx]) -> Vec<Seen<'j>> {
+    pub(crate) fn pool(&self, rule: &Rule, buildings: &[BuildingIdx]) -> Vec<Seen<'j>> {
         let windows = buildings.iter().filter_map(|building| self.incidents.window(*building));
         let passing = windows.flat_map(Window::series).filter(|series| passes(rule, &series.voice));
         passing.map(|series| self.seen(series)).filter(|seen| !seen.pieces.is_empty()).collect()
@@ -144,7 +144,7 @@ impl<'j> Bench<'j> {
         self.devices.alive_from_ms(&voice.device, instant_ms, rule.window_ms, self.policy.hold_ms)
     }
 
-    fn alive(&self, rule: &Rule, pool: &[Seen<'j>], instant_ms: i64) -> Vec<Share<'j>> {
+    pub(crate) fn alive(&self, rule: &Rule, pool: &[Seen<'j>], instant_ms: i64) -> Vec<Share<'j>> {
         let share = |seen: &Seen<'j>| {
             let first =
                 seen.pieces.partition_point(|piece| piece.at_ms < self.alive_from_ms(rule, seen.voice, instant_ms));
@@ -156,20 +156,20 @@ impl<'j> Bench<'j> {
         pool.iter().filter_map(share).collect()
     }
 
-    fn holds(&self, rule: &Rule, alive: &[Share<'_>]) -> bool {
+    pub(crate) fn holds(&self, rule: &Rule, alive: &[Share<'_>]) -> bool {
         // Each voice is at most one of each, so that most calls end here.
         let least = rule.min_devices.max(rule.min_locations).max(rule.min_classes).max(rule.min_buildings);
         alive.len() >= least as usize && Tally::of(alive, self.registry, self.policy).reaches(rule)
     }
 
-    fn allows_premises(&self, rule: &Rule, building: BuildingIdx) -> bool {
+    pub(crate) fn allows_premises(&self, rule: &Rule, building: BuildingIdx) -> bool {
         let premises = self.registry.building(building).premises;
         rule.premises.as_ref().is_none_or(|allowed| allowed.contains(&premises))
     }
 }
 
 /// Whether what a voice says passes the rule's filters and counts at all; premises are asked of a building.
-fn passes(rule: &Rule, voice: &Voice) -> bool {
+pub(crate) fn passes(rule: &Rule, voice: &Voice) -> bool {
     !voice.isolated
         && rule.kinds.contains(&voice.kind)
         && rule.sensors.as_ref().is_none_or(|sensors| sensors.contains(&voice.sensor))

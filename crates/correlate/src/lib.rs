@@ -2,11 +2,11 @@
 //!
 //! # The idea
 //!
-//! Of what a city's detectors report as fire, one in a thousand is. Steam, dust and fog trip one detector, or two of one
-//! flat; a fire trips one room after the other. So a single alarm only makes its building **suspected**, and a person
-//! of the grid is asked to look. It is **confirmed** when independent evidence agrees within a window of a minute or
-//! two: two rooms, two principles, a button pressed by a person, or the houses next door. Each such reason is a rule of
-//! the policy, and the decision says which one held, when, and by which evidence.
+//! Of what a city's detectors report as fire, one in a thousand is. Steam, dust and fog trip one detector, or two of
+//! one flat; a fire trips one room after the other. So a single alarm only makes its building **suspected**, and a
+//! person of the grid is asked to look. It is **confirmed** when independent evidence agrees within a window of a
+//! minute or two: two rooms, two principles, a button pressed by a person, or the houses next door. Each such reason
+//! is a rule of the policy, and the decision says which one held, when, and by which evidence.
 //!
 //! Time is the signals' own. A rule is judged at event times, the moments when it happened; timers run on the
 //! region's clock, the largest time of receipt so far. Nothing here asks what time it is, so that the decisions are
@@ -29,6 +29,7 @@ mod describe;
 mod devices;
 mod duplicates;
 mod evidence;
+mod examine;
 mod incident;
 mod incidents;
 mod judge;
@@ -45,6 +46,7 @@ use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal, Tick};
 use serde::Serialize;
 
 use evidence::DeviceKey;
+pub use examine::{Examination, ExaminedEvidence, ExaminedRule, Minimum, OneMore};
 pub use limits::{Limits, LimitsContradict};
 use region::{Region, StatedPlace, Statement};
 
@@ -184,6 +186,16 @@ impl Correlator {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What every rule sees around a building at an instant (Unix milliseconds), by what was taken so far; nothing if
+    /// the building is not registered.
+    #[must_use]
+    pub fn examine(&self, building: &str, instant_ms: i64) -> Option<Examination> {
+        let building = self.registry.building_by_id(building)?;
+        let name = self.registry.region_of(building);
+        let found = self.regions.binary_search_by(|(other, _)| other.cmp(name)).ok()?;
+        Some(self.regions[found].1.examine(building, instant_ms))
     }
 
     /// What is held now.

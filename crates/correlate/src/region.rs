@@ -3,6 +3,7 @@
 //! Read [`Region::take`] first: the clock moves, timers fire, then the signal takes effect.
 
 mod effects;
+mod examine;
 mod lifecycle;
 mod stage;
 

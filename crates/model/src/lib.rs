@@ -10,6 +10,7 @@ pub mod registry;
 pub mod signal;
 pub mod time;
 pub mod toml_text;
+pub mod validate;
 pub mod words;
 
 pub use decision::Decision;
