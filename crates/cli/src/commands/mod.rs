@@ -1,0 +1,10 @@
+//! The commands: each file has its `Args` (what may be typed) and `execute` (what is done).
+
+pub mod config;
+pub mod correlate;
+pub mod decode;
+pub mod demo;
+pub mod policy;
+pub mod run;
+pub mod simulate;
+pub mod topics;
