@@ -39,8 +39,6 @@ pub struct Evidence {
     pub unregistered: bool,
     /// Where the signal came from.
     pub source: Option<String>,
-    /// How many duplicates of it were dropped.
-    pub duplicates: u64,
     /// Whether a clear has wiped it.
     pub wiped: bool,
     /// The incident that shows it: its place in the world's list.

@@ -48,7 +48,8 @@ fn try_rule(city: City<'_>, world: &mut World, rule: &Rule, joined: &Evidence, c
     // "Evidence with t + H < C is forgotten …; evidence that arrives already that old is judged alone." "… that passes
     // its filters"; "isolated evidence … counts for no rule".
     let alone = is_forgotten(joined);
-    let remembered = world.evidence.iter().filter(|e| if alone { e.arrival == joined.arrival } else { !is_forgotten(e) });
+    let remembered =
+        world.evidence.iter().filter(|e| if alone { e.arrival == joined.arrival } else { !is_forgotten(e) });
     let passing: Vec<Evidence> = remembered
         .filter(|e| !e.wiped && !e.isolated && rule.kinds.contains(&e.kind))
         .filter(|e| rule.sensors.as_ref().is_none_or(|sensors| sensors.contains(&e.sensor)))
@@ -206,8 +207,10 @@ fn take_in(world: &mut World, into: usize, building: usize, changes: &mut Vec<Ch
     for evidence in world.evidence.iter_mut().filter(|e| e.incident == incident) {
         evidence.incident = into;
     }
-    let last_evidence_ms = world.incidents[incident].last_evidence_ms;
+    let (last_evidence_ms, duplicates) =
+        (world.incidents[incident].last_evidence_ms, world.incidents[incident].duplicates);
     let taker = &mut world.incidents[into];
     taker.buildings.push((world.clock_ms, building));
     taker.last_evidence_ms = taker.last_evidence_ms.max(last_evidence_ms);
+    taker.duplicates += duplicates;
 }

@@ -67,9 +67,8 @@ impl<'c> Oracle<'c> {
     /// "At the end of input, let the clock run until no timer is left", "at `--drain` by region name".
     pub fn drain(&mut self) -> Vec<Value> {
         let (registry, policy) = (self.registry, self.policy);
-        let fire = |(region, world): (&String, &mut World)| {
-            timers::fire(City { registry, policy, region }, world, i64::MAX)
-        };
+        let fire =
+            |(region, world): (&String, &mut World)| timers::fire(City { registry, policy, region }, world, i64::MAX);
         self.worlds.iter_mut().flat_map(fire).collect()
     }
 }

@@ -96,7 +96,7 @@ pub fn decision(
     put("devices", Some(json!(counting.devices)));
     put("locations", Some(json!(counting.locations.len())));
     put("classes", Some(json!(counting.classes)));
-    put("duplicates", Some(json!(evidence.iter().map(|e| e.duplicates).sum::<u64>())));
+    put("duplicates", Some(json!(state.duplicates)));
     put("related", Some(json!(related(city, world, incident))));
     put("into", extra.into.as_ref().map(|into| json!(into)));
     put("by", extra.clear.as_ref().and_then(|clear| clear.by.as_ref()).map(|by| json!(by)));

@@ -1,5 +1,7 @@
 //! SPEC.md 3: "each region is a world of its own". What one signal does there, from the clock to the decisions.
 
+use std::rc::Rc;
+
 use fenghuo_model::Kind;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -12,8 +14,7 @@ use crate::timers;
 use crate::world::{Accepted, Incident, Isolation, Restore, Standing, World};
 
 /// "The decisions of one signal come in the order …, and by incident id within a kind."
-const ORDER: [&str; 8] =
-    ["suspected", "verify", "merged", "confirmed", "update", "rejected", "cancelled", "unplaced"];
+const ORDER: [&str; 8] = ["suspected", "verify", "merged", "confirmed", "update", "rejected", "cancelled", "unplaced"];
 
 /// What is to be published about an incident.
 struct Due<'w> {
@@ -31,7 +32,7 @@ pub fn take(city: City<'_>, world: &mut World, arrived: &Arrived, arrival: usize
     if drop_duplicate(city, world, arrived) {
         return decisions;
     }
-    world.accepted.push(Accepted { arrived: arrived.clone(), clock_ms: world.clock_ms, arrival });
+    world.accepted.push(Rc::new(Accepted { arrived: arrived.clone(), clock_ms: world.clock_ms, arrival }));
     // "A signal with `test` true moves the clock, is checked for duplicates, and does nothing else."
     if arrived.signal.test {
         return decisions;
@@ -39,10 +40,8 @@ pub fn take(city: City<'_>, world: &mut World, arrived: &Arrived, arrival: usize
     let signal = &arrived.signal;
     match (signal.kind, &arrived.spot) {
         (Kind::Fire | Kind::Confirm, None) => decisions.extend(say_unplaced(city, world, arrived)),
-        (Kind::Fire | Kind::Confirm | Kind::Prealarm, Some(spot)) => {
-            if is_evidence(city, signal.kind) {
-                decisions.extend(take_evidence(city, world, arrived, spot, arrival));
-            }
+        (Kind::Fire | Kind::Confirm | Kind::Prealarm, Some(spot)) if is_evidence(city, signal.kind) => {
+            decisions.extend(take_evidence(city, world, arrived, spot, arrival));
         }
         (Kind::Restore, Some(_)) => {
             world.restores.push(Restore { device: arrived.device.clone(), at_ms: arrived.at_ms });
@@ -97,8 +96,10 @@ fn drop_duplicate(city: City<'_>, world: &mut World, arrived: &Arrived) -> bool 
             && (signal.kind != Kind::Clear || signal.location == before.location)
     });
     let Some(first) = first.map(|accepted| accepted.arrival) else { return false };
-    if let Some(evidence) = world.evidence.iter_mut().find(|e| e.arrival == first) {
-        evidence.duplicates += 1;
+    // `duplicates` of a decision: duplicates of evidence that were dropped in the buildings of the incident.
+    let building = world.evidence.iter().find(|e| e.arrival == first).map(|e| e.building);
+    if let Some(incident) = building.and_then(|building| world.incident_of(building)) {
+        world.incidents[incident].duplicates += 1;
     }
     true
 }
@@ -131,7 +132,6 @@ fn take_evidence(city: City<'_>, world: &mut World, arrived: &Arrived, spot: &Sp
         isolated,
         unregistered: spot.unregistered,
         source: arrived.signal.source.clone(),
-        duplicates: 0,
         wiped: false,
         incident: 0,
     };
@@ -216,6 +216,7 @@ fn opened(city: City<'_>, world: &World, evidence: &Evidence) -> Incident {
         confirmation: None,
         published_ms: 0,
         update_waits: false,
+        duplicates: 0,
         revision: 0,
     }
 }

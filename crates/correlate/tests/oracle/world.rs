@@ -1,6 +1,8 @@
 //! Everything that a region remembers: plain lists of what arrived, and the incidents. Cloned where a decision
 //! speaks of how things stood before.
 
+use std::rc::Rc;
+
 use crate::evidence::Evidence;
 use crate::intake::Arrived;
 
@@ -57,6 +59,8 @@ pub struct Incident {
     pub published_ms: i64,
     /// Whether an `update` waits for `update_every`.
     pub update_waits: bool,
+    /// How many duplicates of evidence were dropped in its buildings since it, or what it took in, opened.
+    pub duplicates: u64,
     /// How many decisions were published.
     pub revision: u32,
 }
@@ -101,8 +105,8 @@ pub struct Isolation {
 pub struct World {
     /// C.
     pub clock_ms: i64,
-    /// Every accepted signal.
-    pub accepted: Vec<Accepted>,
+    /// Every accepted signal; shared, as worlds are cloned at every signal.
+    pub accepted: Vec<Rc<Accepted>>,
     /// Every piece of evidence, wiped or not.
     pub evidence: Vec<Evidence>,
     /// Every restore.

@@ -21,6 +21,8 @@ pub struct City {
     pub devices: Vec<(Vec<String>, String)>,
     /// Addresses that are registered, under which components can be invented.
     pub addresses: Vec<String>,
+    /// Whether the first building has a panel whose component has a neighbour.
+    pub has_panel: bool,
     building_lines: Vec<String>,
     device_lines: Vec<String>,
 }
@@ -38,6 +40,7 @@ pub fn city(random: &mut Random) -> City {
         buildings: Vec::new(),
         devices: Vec::new(),
         addresses: Vec::new(),
+        has_panel: false,
         building_lines: Vec::new(),
         device_lines: Vec::new(),
     };
@@ -46,6 +49,9 @@ pub fn city(random: &mut Random) -> City {
         add_building(random, &mut city, number, regions);
     }
     let buildings: Vec<String> = city.buildings.iter().map(|(id, ..)| id.clone()).collect();
+    if random.chance(25) {
+        add_panel(&mut city, &buildings[0]);
+    }
     for building in &buildings {
         for _ in 0..random.pick_weighted(&[(1, 0), (2, 1), (4, 2), (3, 3), (2, 4)]) {
             let home = if random.chance(90) { building } else { random.pick(&buildings) };
@@ -100,6 +106,21 @@ fn add_building(random: &mut Random, city: &mut City, number: i64, regions: i64)
     }
     city.building_lines.push(line.to_string());
     city.buildings.push((id, lon, lat, region));
+}
+
+/// A panel, its component elsewhere, and a neighbour of the component: with all three speaking it is one location, with
+/// the panel and the neighbour it is two. And one more, to be isolated.
+fn add_panel(city: &mut City, building: &str) {
+    for (address, location) in [("t", SPOTS[0]), ("t:1", SPOTS[1]), ("u", SPOTS[1]), ("v", SPOTS[2])] {
+        let id = format!("D{}", city.devices.len() + 1);
+        let line = json!({
+            "type": "device", "id": id, "building": building, "sensor": "smoke", "location": location, "address": address,
+        });
+        city.device_lines.push(line.to_string());
+        city.devices.push((vec![id, address.to_owned()], building.to_owned()));
+        city.addresses.push(address.to_owned());
+        city.has_panel = true;
+    }
 }
 
 fn add_device(random: &mut Random, city: &mut City, building: &str) {

@@ -37,17 +37,21 @@ pub fn policy(random: &mut Random, city: &City) -> (PolicyText, Times) {
 }
 
 fn attempt(random: &mut Random, city: &City) -> PolicyText {
+    // A short memory is one that sequences outlive.
+    let is_forgetful = random.chance(40);
     let mut units = |low: i64, high: i64| random.between(low, high) * UNIT_MS;
-    let (behind_ms, ahead_ms) = (units(1, 8), units(0, 6));
-    let windows_ms: Vec<i64> = (0..4).map(|_| units(1, 10)).collect();
+    let (behind_ms, ahead_ms) = if is_forgetful { (units(0, 2), units(0, 1)) } else { (units(1, 8), units(0, 6)) };
+    let longest = if is_forgetful { 4 } else { 10 };
+    let windows_ms: Vec<i64> = (0..4).map(|_| units(1, longest)).collect();
     let (hold_ms, horizon_ms, isolate_max_ms) = (units(0, 6), units(0, 12), units(1, 12));
     let (verify_ms, escalate_ms, update_ms) = (units(0, 6), units(0, 6), units(0, 6));
     let count = usize::try_from(random.pick_weighted(&[(2, 1), (4, 2), (4, 3), (2, 4)])).expect("few");
-    let rules: Vec<Vec<String>> = windows_ms[..count]
-        .iter()
-        .zip(1..)
-        .map(|(window_ms, number)| rule(random, city, number, *window_ms))
-        .collect();
+    let mut rules: Vec<Vec<String>> =
+        windows_ms[..count].iter().zip(1..).map(|(window_ms, number)| rule(random, city, number, *window_ms)).collect();
+    if city.has_panel && random.chance(60) {
+        rules[0].truncate(2);
+        rules[0].push("min_locations = 2".to_owned());
+    }
     let longest_ms = windows_ms[..count].iter().max().copied().unwrap_or(0);
     let least_ms = longest_ms + 2 * behind_ms + 2 * ahead_ms;
     let mut close_ms = || least_ms + random.pick_weighted(&[(3, 1), (2, UNIT_MS), (2, 2_000), (2, 10_000)]);
@@ -84,18 +88,26 @@ fn rule(random: &mut Random, city: &City, number: i64, window_ms: i64) -> Vec<St
             lines.push((*random.pick(choices)).to_owned());
         }
     };
-    put(&mut lines, 45, &[
-        "kinds = [\"fire\"]",
-        "kinds = [\"confirm\"]",
-        "kinds = [\"prealarm\"]",
-        "kinds = [\"fire\", \"prealarm\"]",
-        "kinds = [\"fire\", \"confirm\", \"prealarm\"]",
-    ]);
-    put(&mut lines, 20, &[
-        "sensors = [\"smoke\", \"heat\"]",
-        "sensors = [\"smoke\", \"panel\", \"unknown\"]",
-        "sensors = [\"call_point\", \"water_flow\", \"operator\"]",
-    ]);
+    put(
+        &mut lines,
+        45,
+        &[
+            "kinds = [\"fire\"]",
+            "kinds = [\"confirm\"]",
+            "kinds = [\"prealarm\"]",
+            "kinds = [\"fire\", \"prealarm\"]",
+            "kinds = [\"fire\", \"confirm\", \"prealarm\"]",
+        ],
+    );
+    put(
+        &mut lines,
+        20,
+        &[
+            "sensors = [\"smoke\", \"heat\"]",
+            "sensors = [\"smoke\", \"panel\", \"unknown\"]",
+            "sensors = [\"call_point\", \"water_flow\", \"operator\"]",
+        ],
+    );
     put(&mut lines, 30, &["min_devices = 2", "min_devices = 3"]);
     put(&mut lines, 45, &["min_locations = 2", "min_locations = 2", "min_locations = 3"]);
     put(&mut lines, 25, &["min_classes = 2", "min_classes = 2", "min_classes = 3"]);

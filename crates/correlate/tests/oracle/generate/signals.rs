@@ -11,13 +11,34 @@ use crate::random::Random;
 /// 2026-11-22T01:58:00Z.
 const BEGIN_MS: i64 = 1_795_312_680_000;
 
+/// What a sequence is mostly about: what is rare elsewhere is frequent in some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Theme {
+    /// A little of everything.
+    Mixed,
+    /// Isolations and their ends, of few devices.
+    Isolations,
+    /// Restores of few devices.
+    Restores,
+    /// A panel beside its component, and what makes the component fall silent.
+    Panel,
+    /// Clears and confirms of several houses.
+    People,
+    /// More evidence than a decision shows.
+    Crowd,
+}
+
 /// How a sequence stands while it is written.
 struct Writer<'c> {
     random: &'c mut Random,
     city: &'c City,
     times: &'c Times,
-    /// Buildings where it happens, by their places in the city's list.
+    /// Buildings where it happens.
     hot: Vec<String>,
+    /// Devices that speak most, by a name of theirs.
+    loud: Vec<String>,
+    /// What the sequence is mostly about.
+    theme: Theme,
     /// About where the clock is.
     now_ms: i64,
     /// Instants of the past: their edges are what later signals aim at.
@@ -28,18 +49,42 @@ struct Writer<'c> {
 /// 5 to 60 lines, now and then many more.
 pub fn signals(random: &mut Random, city: &City, times: &Times) -> Vec<String> {
     let all: Vec<String> = city.buildings.iter().map(|(id, ..)| id.clone()).collect();
-    let hot = (0..random.between(1, 4)).map(|_| random.pick(&all).clone()).collect();
-    let length = if random.chance(1) { random.between(150, 250) } else { random.between(5, 60) };
-    let is_dense = length > 60;
-    let mut writer = Writer { random, city, times, hot, now_ms: BEGIN_MS, marks_ms: vec![BEGIN_MS], written: Vec::new() };
+    // Houses of one row, as they follow one another in the registry, and now and then one from elsewhere.
+    let row = usize::try_from(random.between(1, 4)).expect("above 0");
+    let first = usize::try_from(random.between(0, 7)).expect("not below 0") % all.len();
+    let mut hot: Vec<String> = all.iter().cycle().skip(first).take(row.min(all.len())).cloned().collect();
+    if random.chance(20) {
+        hot.push(random.pick(&all).clone());
+    }
+    let theme = random.pick_weighted(&[
+        (58, Theme::Mixed),
+        (if city.has_panel { 60 } else { 0 }, Theme::Panel),
+        (15, Theme::Isolations),
+        (10, Theme::Restores),
+        (15, Theme::People),
+        (2, Theme::Crowd),
+    ]);
+    let length = if theme == Theme::Crowd { random.between(120, 200) } else { random.between(5, 60) };
+    let is_hot = |building: &String| hot.contains(building);
+    let near: Vec<&String> = city.devices.iter().filter(|(_, b)| is_hot(b)).flat_map(|(names, _)| names).collect();
+    let loud = if theme == Theme::Panel {
+        ["t", "t", "t:1", "t:1", "u", "u", "v", "v"].map(str::to_owned).to_vec()
+    } else if near.is_empty() {
+        vec![]
+    } else {
+        (0..3).map(|_| (*random.pick(&near)).clone()).collect()
+    };
+    let now_ms = BEGIN_MS;
+    let mut writer =
+        Writer { random, city, times, hot, loud, theme, now_ms, marks_ms: vec![BEGIN_MS], written: Vec::new() };
     for _ in 0..length {
-        if !is_dense || writer.random.chance(20) {
+        if theme != Theme::Crowd || writer.random.chance(20) {
             writer.pass_time();
         }
         let line = match writer.random.pick_weighted(&[(7, 0), (7, 1), (86, 2)]) {
             0 => writer.tick(),
             1 => writer.again(),
-            _ => writer.signal(is_dense),
+            _ => writer.signal(),
         };
         writer.written.push(line);
     }
@@ -47,21 +92,29 @@ pub fn signals(random: &mut Random, city: &City, times: &Times) -> Vec<String> {
 }
 
 impl Writer<'_> {
-    /// An instant on the edge of a duration from one that was: exactly, or one millisecond beside it.
-    fn edge_ms(&mut self) -> i64 {
-        let beside_ms = self.random.pick_weighted(&[(6, 0), (2, 1), (2, -1)]);
-        let mark_ms = *self.random.pick(&self.marks_ms[self.marks_ms.len().saturating_sub(12)..]);
-        mark_ms + self.random.pick(&self.times.durations_ms) + beside_ms
+    /// An instant from `low_ms` to `high_ms` on the edge of a duration from one that was, or on that one itself:
+    /// exactly, or one millisecond beside it. After some tries in vain: `low_ms`.
+    fn edge_ms(&mut self, low_ms: i64, high_ms: i64) -> i64 {
+        for _ in 0..12 {
+            let beside_ms = self.random.pick_weighted(&[(6, 0), (2, 1), (2, -1)]);
+            let mark_ms = *self.random.pick(&self.marks_ms[self.marks_ms.len().saturating_sub(12)..]);
+            let duration_ms = if self.random.chance(25) { 0 } else { *self.random.pick(&self.times.durations_ms) };
+            let edge_ms = mark_ms + duration_ms + beside_ms;
+            if low_ms <= edge_ms && edge_ms <= high_ms {
+                return edge_ms;
+            }
+        }
+        low_ms
     }
 
     fn pass_time(&mut self) {
-        let step_ms = match self.random.pick_weighted(&[(5, 0), (10, 1), (6, 2), (1, 3)]) {
-            0 => 0,
-            1 => self.random.between(1, 4) * UNIT_MS,
-            2 => self.edge_ms() - self.now_ms,
-            _ => self.random.between(20, 80) * UNIT_MS,
+        let far_ms = self.now_ms + 40 * UNIT_MS;
+        self.now_ms = match self.random.pick_weighted(&[(24, 0), (24, 1), (9, 2), (1, 3)]) {
+            0 => self.now_ms,
+            1 => self.now_ms + self.random.between(1, 3) * UNIT_MS,
+            2 => self.edge_ms(self.now_ms, far_ms),
+            _ => far_ms + self.random.between(0, 40) * UNIT_MS,
         };
-        self.now_ms += step_ms.max(0);
     }
 
     fn tick(&mut self) -> Value {
@@ -85,21 +138,8 @@ impl Writer<'_> {
         line
     }
 
-    fn signal(&mut self, is_dense: bool) -> Value {
-        let kind = self.random.pick_weighted(&[
-            (if is_dense { 400 } else { 50 }, "fire"),
-            (8, "prealarm"),
-            (8, "restore"),
-            (4, "isolate"),
-            (3, "isolate_restore"),
-            (7, "confirm"),
-            (if is_dense { 1 } else { 9 }, "clear"),
-            (4, "acknowledge"),
-            (1, "test"),
-            (1, "silence"),
-            (1, "reading"),
-            (1, "heartbeat"),
-        ]);
+    fn signal(&mut self) -> Value {
+        let kind = self.kind();
         let mut line = match kind {
             "confirm" | "clear" | "acknowledge" => self.by_people(kind),
             _ => self.by_device(kind),
@@ -115,21 +155,47 @@ impl Writer<'_> {
             line["source"] = json!(format!("raw.gb26875/3/{}", self.written.len()));
         }
         if kind == "isolate" && self.random.chance(40) {
-            line["until"] = json!(self.edge_ms());
+            let (low_ms, high_ms) = (self.now_ms - 6 * UNIT_MS, self.now_ms + 12 * UNIT_MS);
+            line["until"] = json!(self.edge_ms(low_ms, high_ms));
         }
         line
     }
 
+    fn kind(&mut self) -> &'static str {
+        let of = |theme: Theme, usual: i64, then: i64| if self.theme == theme { then } else { usual };
+        let of_panel = |usual: i64, then: i64| of(Theme::Panel, usual, then);
+        let weights = [
+            (of(Theme::Crowd, 50, 400), "fire"),
+            (8, "prealarm"),
+            (of(Theme::Restores, of_panel(8, 15), 25), "restore"),
+            (of(Theme::Isolations, of_panel(3, 8), 20), "isolate"),
+            (of(Theme::Isolations, 2, 8), "isolate_restore"),
+            (of(Theme::People, 6, 20), "confirm"),
+            (of(Theme::People, 6, 20), "clear"),
+            (4, "acknowledge"),
+            (1, "test"),
+            (1, "silence"),
+            (1, "reading"),
+            (1, "heartbeat"),
+        ];
+        self.random.pick_weighted(&weights)
+    }
+
     /// A device of the hot buildings, of anywhere, under a registered panel, or of nobody's.
     fn by_device(&mut self, kind: &str) -> Value {
+        let devices = &self.city.devices;
         let is_hot = |building: &String| self.hot.contains(building);
-        let near: Vec<&Vec<String>> =
-            self.city.devices.iter().filter(|(_, building)| is_hot(building)).map(|(names, _)| names).collect();
-        let all: Vec<&Vec<String>> = self.city.devices.iter().map(|(names, _)| names).collect();
+        let near: Vec<&String> = devices.iter().filter(|(_, b)| is_hot(b)).flat_map(|(names, _)| names).collect();
+        let all: Vec<&String> = devices.iter().flat_map(|(names, _)| names).collect();
         let mut line = json!({"kind": kind});
-        let device = match self.random.pick_weighted(&[(75, 0), (10, 1), (7, 2), (7, 3), (2, 4)]) {
-            0 if !near.is_empty() => self.random.pick(self.random_names(&near)).clone(),
-            0 | 1 if !all.is_empty() => self.random.pick(self.random_names(&all)).clone(),
+        let is_about_few = matches!(self.theme, Theme::Isolations | Theme::Restores | Theme::Panel);
+        let loud = if is_about_few { 120 } else { 20 };
+        let device = match self.random.pick_weighted(&[(75, 0), (10, 1), (7, 2), (7, 3), (2, 4), (loud, 5)]) {
+            5 if self.theme == Theme::Panel && kind == "isolate" => "v".to_owned(),
+            5 if self.theme == Theme::Panel && kind == "restore" => "t:1".to_owned(),
+            5 if !self.loud.is_empty() => self.random.pick(&self.loud).clone(),
+            0 if !near.is_empty() => (*self.random.pick(&near)).clone(),
+            0 | 1 | 5 if !all.is_empty() => (*self.random.pick(&all)).clone(),
             2 if !self.city.addresses.is_empty() => {
                 format!("{}:{}", self.random.pick(&self.city.addresses), self.random.pick(&["1", "9", "9:1"]))
             }
@@ -176,28 +242,27 @@ impl Writer<'_> {
     /// Receipt about now, the event about then; each missing, late, early or out of all bounds at times.
     fn put_times(&mut self, line: &mut Value) {
         let (behind_ms, ahead_ms) = (self.times.max_behind_ms, self.times.max_ahead_ms);
-        let received_at_ms = match self.random.pick_weighted(&[(80, 0), (8, 1), (2, 2), (10, 3)]) {
+        let received_at_ms = match self.random.pick_weighted(&[(76, 0), (8, 1), (4, 2), (12, 3)]) {
             0 => Some(self.now_ms),
             1 => Some(self.now_ms - self.random.between(0, 6) * UNIT_MS),
             2 => Some(self.now_ms - self.times.memory_ms - self.random.between(-1, 1)),
             _ => None,
         };
         let about_ms = received_at_ms.unwrap_or(self.now_ms);
-        let at_ms = match self.random.pick_weighted(&[(30, 0), (30, 1), (8, 2), (8, 3), (12, 4), (8, 5), (2, 6), (2, 7)]) {
+        let choices = [(25, 0), (22, 1), (8, 2), (8, 3), (25, 4), (7, 5), (4, 6)];
+        let at_ms = match self.random.pick_weighted(&choices) {
             0 => Some(about_ms),
             1 => Some(about_ms - self.random.between(0, behind_ms / UNIT_MS) * UNIT_MS),
             2 => Some(about_ms - behind_ms - self.random.between(-1, 1)),
             3 => Some(about_ms + ahead_ms + self.random.between(-1, 1)),
-            4 => Some(self.edge_ms().min(about_ms + ahead_ms)),
+            4 => Some(self.edge_ms(about_ms - behind_ms, about_ms + ahead_ms)),
             5 => None,
-            6 => Some(about_ms - self.times.memory_ms - self.random.between(-1, 1)),
-            _ => Some(about_ms - 400_000_000),
+            _ => Some(about_ms - self.times.memory_ms - self.random.between(-1, 1)),
         };
         if let Some(received_at_ms) = received_at_ms {
             line["received_at"] = json!(received_at_ms);
             self.marks_ms.push(received_at_ms);
         }
-        // Without a receipt an event that is far off would move the clock there for good.
         if let Some(at_ms) = at_ms {
             line["at"] = json!(at_ms);
             self.marks_ms.push(at_ms);
