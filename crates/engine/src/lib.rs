@@ -1,1 +1,25 @@
-//! The Kafka service: decode and correlate roles.
+//! The Kafka service: the decode and correlate roles, their configuration, and the topics they need.
+//!
+//! Read [`service`] for the life of the process, [`worker`] for the loop of a role, then the roles themselves:
+//! [`decode_role`] (raw records to signals) and [`correlate_role`] (signals to decisions). What must hold whatever
+//! happens stands in [`progress`]: an offset is committed only once everything made of its record is acknowledged.
+//!
+//! This crate alone asks the clock, waits, and logs. Scaling out is Kafka's work; nothing of that is rebuilt here.
+
+pub mod config;
+pub mod correlate_role;
+pub mod dead_letter;
+pub mod decode_role;
+pub mod events;
+pub mod failure;
+pub mod kafka;
+pub mod outlet;
+pub mod progress;
+pub mod service;
+pub mod sources;
+pub mod topics;
+pub mod worker;
+
+pub use config::Config;
+pub use failure::Failure;
+pub use service::{Role, Shutdown, run};

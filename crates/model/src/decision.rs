@@ -46,6 +46,12 @@ impl DecisionKind {
         Self::Unplaced,
     ];
 
+    /// Whether the incident is over with it.
+    #[must_use]
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Merged | Self::Rejected | Self::Cancelled | Self::Closed)
+    }
+
     /// The word as it is written.
     #[must_use]
     pub const fn word(self) -> &'static str {

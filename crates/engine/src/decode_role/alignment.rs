@@ -1,0 +1,58 @@
+//! Keeps raw partitions side by side while a backlog is read: nobody runs far ahead of who still has work left.
+//!
+//! A region's clock follows the latest record of any raw partition. If one partition were read hours ahead of another,
+//! the other's alarms would come too old to be judged together, and a fire that two of them show would be missed. So a
+//! record waits while some partition with work left is more than `ahead_ms` behind it. In ordinary times nobody has
+//! work left, and nothing waits.
+
+/// One partition of this member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// The timestamp of the first record that waits here.
+    pub head_ms: Option<i64>,
+    /// The largest timestamp taken.
+    pub taken_ms: Option<i64>,
+    /// Whether the log holds records that were not even read.
+    pub unread: bool,
+}
+
+/// The latest timestamp that may be taken now.
+///
+/// `own`: this member's partitions; `others_ms`: the progress of those partitions of other members that have work left
+/// (nothing, if they never progressed).
+#[must_use]
+pub fn limit_ms(own: impl Iterator<Item = Own>, others_ms: impl Iterator<Item = Option<i64>>, ahead_ms: i64) -> i64 {
+    // What never progressed holds everything back until its first record is seen.
+    let floor_of = |own: Own| match own {
+        Own { head_ms: Some(head_ms), .. } => Some(head_ms),
+        Own { taken_ms, unread: true, .. } => Some(taken_ms.unwrap_or(i64::MIN)),
+        Own { .. } => None,
+    };
+    let others = others_ms.map(|progress_ms| progress_ms.unwrap_or(i64::MIN));
+    own.filter_map(floor_of).chain(others).min().map_or(i64::MAX, |floor_ms| floor_ms.saturating_add(ahead_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_with_work_left_holds_the_others() {
+        let head = |head_ms| Own { head_ms: Some(head_ms), taken_ms: Some(1), unread: true };
+        let reading = |taken_ms| Own { head_ms: None, taken_ms, unread: true };
+        let done = |taken_ms| Own { head_ms: None, taken_ms, unread: false };
+        for (own, others, expected) in [
+            (vec![], vec![], i64::MAX),
+            (vec![done(Some(5)), done(None)], vec![], i64::MAX),
+            (vec![head(50), head(70)], vec![], 60),
+            (vec![head(50), reading(Some(20))], vec![], 30),
+            (vec![head(50), reading(None)], vec![], i64::MIN + 10),
+            (vec![head(50), done(Some(20))], vec![], 60),
+            (vec![head(50)], vec![Some(15), Some(90)], 25),
+            (vec![head(50)], vec![None], i64::MIN + 10),
+        ] {
+            let limit = limit_ms(own.iter().copied(), others.iter().copied(), 10);
+            assert_eq!(limit, expected, "{own:?} {others:?}");
+        }
+    }
+}

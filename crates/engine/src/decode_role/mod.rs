@@ -1,0 +1,237 @@
+//! The decode role: raw records in, signals out, keyed by region; and the ticks that move quiet regions' clocks.
+//!
+//! At least once: a crash repeats signals and loses none. What cannot be read goes to the dead-letter topic untouched.
+
+pub mod alignment;
+mod refusal;
+pub mod survey;
+pub mod tick;
+
+use std::time::{Duration, Instant};
+
+use fenghuo_decode::{Decoded, Options, Record, decode_record};
+use fenghuo_model::Signal;
+use fenghuo_model::registry::UNPLACED;
+use rdkafka::error::KafkaResult;
+use rdkafka::message::Message;
+use rdkafka::producer::BaseRecord;
+use serde::Serialize;
+
+use crate::config::{Config, RawTopic};
+use crate::dead_letter;
+use crate::events::TopicPartition;
+use crate::kafka::EventConsumer;
+use crate::outlet::{Outlet, Receipt};
+use crate::sources::Rules;
+use crate::worker::{Beginning, Held, Place, Rarely, Task};
+
+use alignment::{Own, limit_ms};
+use survey::Survey;
+use tick::TickAuthor;
+
+/// The largest signal that is forwarded, bytes: Kafka's usual limit of a record less room for its frame.
+const LARGEST_SIGNAL_BYTES: usize = 1_000_000;
+
+/// How often the broker is asked how far all partitions are, where nothing waits for the answer.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// And how often where something does.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What was counted.
+#[derive(Debug, Default, Serialize)]
+pub struct Counters {
+    /// Raw records taken.
+    pub records: u64,
+    /// Signals forwarded.
+    pub signals: u64,
+    /// Stretches of records that could not be read.
+    pub rejected: u64,
+    /// Clears and confirms from topics that are not people's.
+    pub refused: u64,
+    /// Records in the dead-letter topic.
+    pub dead_letters: u64,
+    /// Signals of which the building is not known.
+    pub unplaced: u64,
+    /// Times of receipt that gave way to the record's timestamp.
+    pub received_at_replaced: u64,
+    /// Times that could not be read.
+    pub unreadable_times: u64,
+    /// Sensor words that are not in the list.
+    pub unknown_sensors: u64,
+    /// Ticks written, to all partitions each.
+    pub ticks: u64,
+}
+
+/// The role's task.
+pub struct Decode {
+    raw: Vec<RawTopic>,
+    signals_topic: String,
+    dead_letter_topic: String,
+    options: Options,
+    rules: Rules,
+    counters: Counters,
+    tick: TickAuthor,
+    survey: Survey,
+    looked_at: Option<Instant>,
+    ticked_at: Option<Instant>,
+    limit_ms: i64,
+    trouble: Rarely,
+    decoded: Vec<Decoded>,
+}
+
+impl Decode {
+    /// Nothing decoded yet.
+    #[must_use]
+    pub fn new(config: &Config, rules: Rules) -> Self {
+        Self {
+            raw: config.raw.clone(),
+            signals_topic: config.topics.signals.clone(),
+            dead_letter_topic: config.topics.dead_letter.clone(),
+            options: Options { utc_offset_s: config.utc_offset_s },
+            rules,
+            counters: Counters::default(),
+            tick: TickAuthor::new(config),
+            survey: Survey::new(config),
+            looked_at: None,
+            ticked_at: None,
+            limit_ms: i64::MIN,
+            trouble: Rarely::default(),
+            decoded: Vec::new(),
+        }
+    }
+
+    fn region_of(&mut self, signal: &Signal) -> &str {
+        let registry = &self.rules.registry;
+        match registry.place(signal, registry.device_by_name(&signal.device)) {
+            Some(place) => registry.region_of(place.building),
+            None => {
+                self.counters.unplaced += 1;
+                UNPLACED
+            }
+        }
+    }
+
+    /// See [`alignment`]: as far ahead as device clocks are believed behind, which the windows' memory covers.
+    fn limit_ms(&self, candidate_ms: i64, held: &[Held<RawTopic>]) -> i64 {
+        let own = held.iter().map(|held| {
+            let end = self.survey.end(&held.partition).unwrap_or(0).max(held.beginning.end);
+            Own { head_ms: held.head_ms(), taken_ms: held.taken_ms, unread: held.read_to < end }
+        });
+        let candidate = Own { head_ms: Some(candidate_ms), taken_ms: None, unread: false };
+        let is_ours = |partition: &TopicPartition| held.iter().any(|held| held.partition == *partition);
+        let others = self.survey.partitions().filter(|(partition, standing)| standing.waits && !is_ours(partition));
+        let others_ms = others.map(|(_, standing)| standing.progress_ms);
+        limit_ms(own.chain([candidate]), others_ms, self.rules.policy.clock.max_behind_ms)
+    }
+
+    fn look(&mut self, consumer: &EventConsumer) {
+        if let Err(error) = self.survey.look(consumer)
+            && self.trouble.is_due()
+        {
+            tracing::warn!(%error, "how far the raw partitions are is not known; no tick meanwhile");
+        }
+        self.looked_at = Some(Instant::now());
+    }
+
+    fn count_flaws(&mut self, signal: &Signal) {
+        self.counters.unreadable_times += u64::from(signal.flaws.times);
+        self.counters.unknown_sensors += u64::from(signal.flaws.sensors);
+    }
+}
+
+impl Task for Decode {
+    type Shard = RawTopic;
+    const ROLE: &'static str = "decode";
+
+    fn topics(&self) -> Vec<String> {
+        self.raw.iter().map(|raw| raw.topic.clone()).collect()
+    }
+
+    fn begin(&mut self, _: &EventConsumer, partition: &TopicPartition, _: &mut Beginning) -> KafkaResult<RawTopic> {
+        // A partition that joins may stand further back than those that set the limit.
+        self.limit_ms = i64::MIN;
+        let raw = self.raw.iter().find(|raw| *raw.topic == *partition.topic);
+        Ok(raw.expect("only topics that are subscribed are assigned").clone())
+    }
+
+    fn take<M: Message>(&mut self, record: &M, held: &mut Held<RawTopic>, outlet: &Outlet) {
+        self.counters.records += 1;
+        let timestamp_ms = record.timestamp().to_millis();
+        let number = held.progress.take(record.offset(), timestamp_ms);
+        let receipt = Receipt { slot: held.slot, number };
+        let source = format!("{}/{}/{}", record.topic(), record.partition(), record.offset());
+        let bytes = record.payload().unwrap_or_default();
+        let raw = Record { bytes, timestamp_ms, source: Some(&source) };
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let clock = &self.rules.policy.clock;
+        let replaced = decode_record(held.shard.format, &raw, clock, &self.options, &mut decoded);
+        self.counters.received_at_replaced += u64::from(replaced);
+        let mut reasons: Vec<String> = Vec::new();
+        for one in decoded.drain(..) {
+            match one {
+                Decoded::Rejected(rejection) => {
+                    self.counters.rejected += 1;
+                    reasons.push(rejection.to_string());
+                }
+                Decoded::Signal(signal) => {
+                    self.count_flaws(&signal);
+                    let json = signal.to_json();
+                    if let Some(reason) = refusal::reason(&signal, held.shard.people) {
+                        self.counters.refused += 1;
+                        reasons.push(reason);
+                    } else if json.len() > LARGEST_SIGNAL_BYTES {
+                        self.counters.rejected += 1;
+                        reasons.push(format!(
+                            "the signal is {} bytes long, at most {LARGEST_SIGNAL_BYTES} are taken",
+                            json.len()
+                        ));
+                    } else {
+                        self.counters.signals += 1;
+                        let topic = self.signals_topic.clone();
+                        let mut message =
+                            BaseRecord::with_opaque_to(&topic, 0).key(self.region_of(&signal)).payload(&json);
+                        message.timestamp = timestamp_ms;
+                        outlet.send(&mut held.progress, receipt, message);
+                    }
+                }
+            }
+        }
+        self.decoded = decoded;
+        if !reasons.is_empty() {
+            self.counters.dead_letters += 1;
+            let reason = reasons.join("; ");
+            dead_letter::send(&self.dead_letter_topic, record, &reason, outlet, &mut held.progress, receipt);
+        }
+    }
+
+    fn may_take(&mut self, place: Place<'_>, held: &[Held<RawTopic>]) -> bool {
+        // Beyond the limit, only a survey made after the record was written knows who else has work left.
+        let surveyed = || self.survey.end(place.partition).is_some_and(|end| place.offset < end);
+        if place.timestamp_ms > self.limit_ms && surveyed() {
+            self.limit_ms = self.limit_ms(place.timestamp_ms, held);
+        }
+        place.timestamp_ms <= self.limit_ms
+    }
+
+    fn blocked(&mut self, consumer: &EventConsumer) {
+        if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK_AGAIN_AFTER) {
+            self.look(consumer);
+        }
+    }
+
+    fn tick(&mut self, consumer: &EventConsumer, held: &[Held<RawTopic>], outlet: &Outlet) {
+        if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK_EVERY) {
+            self.look(consumer);
+        }
+        if self.ticked_at.is_none_or(|ticked_at| ticked_at.elapsed() >= LOOK_EVERY) {
+            self.ticked_at = Some(Instant::now());
+            let holds = |partition: &TopicPartition| held.iter().any(|held| held.partition == *partition);
+            self.counters.ticks += u64::from(self.tick.write(&self.survey, holds, outlet));
+        }
+    }
+
+    fn counters(&self) -> serde_json::Value {
+        serde_json::to_value(&self.counters).expect("counters are plain numbers")
+    }
+}

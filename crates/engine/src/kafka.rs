@@ -1,0 +1,282 @@
+//! Clients of Kafka with the settings that the guarantees rest on, and the first contact with a broker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fenghuo_model::time::write_duration;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::producer::BaseProducer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::config::Kafka;
+use crate::events::{Context, Event, Noted, TopicPartition};
+use crate::failure::Failure;
+use crate::progress::Position;
+use crate::service::Shutdown;
+
+/// The consumer of a worker.
+pub type EventConsumer = BaseConsumer<Context>;
+/// The producer of a worker.
+pub type EventProducer = BaseProducer<Context>;
+
+/// How long one question to the broker may take before it counts as unanswered.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// How long between two attempts at a first contact.
+const CONTACT_EVERY: Duration = Duration::from_millis(500);
+/// The largest message handed to a broker: a raw record of the usual limit with its headers, escaped.
+const LARGEST_MESSAGE_BYTES: &str = "8388608";
+
+/// Settings that a configuration may overrule, those that it says, and who we are.
+fn client(kafka: &Kafka, role: &str, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in defaults {
+        config.set(*key, *value);
+    }
+    config.set("bootstrap.servers", &kafka.brokers).set("client.id", format!("{}.{role}", kafka.group));
+    config.set("reconnect.backoff.max.ms", "2000").set("socket.keepalive.enable", "true");
+    for (key, value) in &kafka.properties {
+        config.set(key, value);
+    }
+    config.set_log_level(RDKafkaLogLevel::Info);
+    config
+}
+
+/// The consumer of a role, in the group `<group>.<role>`; partitions come and go one by one.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn consumer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result<EventConsumer, Failure> {
+    let defaults = [
+        ("fetch.wait.max.ms", "10"),
+        ("fetch.min.bytes", "1"),
+        ("fetch.queue.backoff.ms", "5"),
+        ("queued.min.messages", "20000"),
+        ("queued.max.messages.kbytes", "8192"),
+        ("heartbeat.interval.ms", "500"),
+        ("session.timeout.ms", "10000"),
+    ];
+    let mut config = client(kafka, role, &defaults);
+    for (key, value) in [
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("isolation.level", "read_committed"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("check.crcs", "true"),
+        ("allow.auto.create.topics", "false"),
+    ] {
+        config.set(key, value);
+    }
+    config.set("group.id", format!("{}.{role}", kafka.group));
+    if let Some(instance) = &kafka.instance {
+        config.set("group.instance.id", instance);
+    }
+    let context = Context { role, noted: Arc::clone(noted) };
+    config.create_with_context(context).map_err(|error| wrong_property(&error))
+}
+
+/// The producer of a role: idempotent, and it never gives up by itself.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn producer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result<EventProducer, Failure> {
+    let defaults = [
+        ("linger.ms", "2"),
+        ("compression.type", "lz4"),
+        ("queue.buffering.max.messages", "1000000"),
+        ("message.max.bytes", LARGEST_MESSAGE_BYTES),
+        ("retry.backoff.ms", "50"),
+    ];
+    let mut config = client(kafka, role, &defaults);
+    for (key, value) in [
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("message.timeout.ms", "0"),
+        ("partitioner", "murmur2_random"),
+        ("allow.auto.create.topics", "false"),
+    ] {
+        config.set(key, value);
+    }
+    let context = Context { role, noted: Arc::clone(noted) };
+    config.create_with_context(context).map_err(|error| wrong_property(&error))
+}
+
+/// A consumer without a group, for questions about the cluster and for reading a whole topic.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn reader(kafka: &Kafka, noted: &Arc<Noted>) -> Result<EventConsumer, Failure> {
+    let mut config = client(kafka, "reader", &[]);
+    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("auto.offset.reset", "error").set("allow.auto.create.topics", "false");
+    // Reading by assignment needs a group's name, and joins none.
+    config.set("group.id", format!("{}.reader", kafka.group));
+    let context = Context { role: "reader", noted: Arc::clone(noted) };
+    config.create_with_context(context).map_err(|error| wrong_property(&error))
+}
+
+/// The plain settings of an administrative client.
+#[must_use]
+pub fn administrator(kafka: &Kafka) -> ClientConfig {
+    client(kafka, "topics", &[])
+}
+
+fn wrong_property(error: &KafkaError) -> Failure {
+    Failure::of_configuration("kafka.properties", error.to_string())
+}
+
+/// Whether the broker refuses us, rather than being away.
+#[must_use]
+pub fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+        )
+    )
+}
+
+/// Waits until a broker answers, as long as the configuration says.
+///
+/// # Errors
+/// Nobody did, or we were refused.
+pub fn connect(kafka: &Kafka, shutdown: &Shutdown) -> Result<EventConsumer, Failure> {
+    let noted = Arc::new(Noted::default());
+    let reader = reader(kafka, &noted)?;
+    let wait = Duration::from_millis(kafka.connect_wait_ms.unsigned_abs());
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        let left = wait.saturating_sub(began.elapsed());
+        let attempt = left.clamp(CONTACT_EVERY, ANSWER_WAIT);
+        let error = match reader.client().fetch_metadata(Some(""), attempt) {
+            // The broker's word that no topic is called so is an answer.
+            Ok(_)
+            | Err(KafkaError::MetadataFetch(
+                RDKafkaErrorCode::InvalidTopic | RDKafkaErrorCode::UnknownTopicOrPartition,
+            )) => return Ok(reader),
+            Err(error) => error,
+        };
+        while let Some(event) = poll_once(&reader, &noted) {
+            drop(event);
+        }
+        let (cause, reason) = noted.last_error().unwrap_or_else(|| (error.clone(), error.to_string()));
+        if is_refusal(&error) || is_refusal(&cause) {
+            return Err(Failure::Refused { brokers: kafka.brokers.clone(), reason });
+        }
+        if began.elapsed() >= wait || shutdown.is_asked() {
+            let waited = write_duration(i64::try_from(began.elapsed().as_secs()).unwrap_or(i64::MAX) * 1_000);
+            return Err(Failure::Unavailable { brokers: kafka.brokers.clone(), waited, reason });
+        }
+        if !said {
+            tracing::warn!(brokers = kafka.brokers, reason, "no broker answers yet; waiting");
+            said = true;
+        }
+        std::thread::sleep(CONTACT_EVERY.min(left));
+    }
+}
+
+/// Lets callbacks run, and gives what they noted.
+fn poll_once(consumer: &EventConsumer, noted: &Noted) -> Option<Event<'static>> {
+    // What a poll itself returns is trouble that was noted as the last error too.
+    drop(consumer.poll(Duration::from_millis(1)));
+    noted.next()
+}
+
+/// A list of partitions without offsets.
+#[must_use]
+pub fn list_of<'p>(partitions: impl IntoIterator<Item = &'p TopicPartition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}
+
+/// What the committed positions of partitions are; none where nothing was ever committed.
+///
+/// # Errors
+/// The group's coordinator did not answer.
+pub fn committed<'p>(
+    consumer: &EventConsumer,
+    partitions: impl IntoIterator<Item = &'p TopicPartition>,
+) -> KafkaResult<BTreeMap<TopicPartition, Position>> {
+    let answer = consumer.committed_offsets(list_of(partitions), ANSWER_WAIT)?;
+    let mut positions = BTreeMap::new();
+    for element in answer.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
+            positions.insert(partition, Position { offset, mark_ms: read_mark(element.metadata()) });
+        }
+    }
+    Ok(positions)
+}
+
+/// What is to be committed, with its mark as metadata.
+///
+/// # Errors
+/// An offset that librdkafka does not take.
+pub fn committable<'p>(
+    positions: impl IntoIterator<Item = (&'p TopicPartition, Position)>,
+) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (partition, position) in positions {
+        let mut element = list.add_partition(&partition.topic, partition.partition);
+        element.set_offset(Offset::Offset(position.offset))?;
+        element.set_metadata(write_mark(position.mark_ms));
+    }
+    Ok(list)
+}
+
+/// The metadata of a committed offset, such as `mark_ms=1795312690000`.
+fn write_mark(mark_ms: Option<i64>) -> String {
+    mark_ms.map(|mark_ms| format!("mark_ms={mark_ms}")).unwrap_or_default()
+}
+
+fn read_mark(metadata: &str) -> Option<i64> {
+    metadata.strip_prefix("mark_ms=")?.parse().ok()
+}
+
+/// The number of partitions of a topic, if there is one.
+///
+/// # Errors
+/// The broker did not answer.
+pub fn partition_count(consumer: &EventConsumer, topic: &str) -> KafkaResult<Option<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WAIT)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0)),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+        Some(code) => Err(KafkaError::MetadataFetch(code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_survive_the_metadata() {
+        for mark_ms in [None, Some(0), Some(-1), Some(1_795_312_690_000)] {
+            assert_eq!(read_mark(&write_mark(mark_ms)), mark_ms);
+        }
+        assert_eq!(read_mark("somebody else's"), None);
+    }
+
+    #[test]
+    fn what_is_committed_carries_offset_and_mark() {
+        let partition = TopicPartition { topic: "t".into(), partition: 3 };
+        let list = committable([(&partition, Position { offset: 7, mark_ms: Some(9) })]).unwrap();
+        let element = list.find_partition("t", 3).unwrap();
+        assert_eq!((element.offset(), element.metadata()), (Offset::Offset(7), "mark_ms=9"));
+    }
+}

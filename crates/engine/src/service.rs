@@ -1,0 +1,191 @@
+//! The life of the process: rules read, a broker found, topics there, a worker for each role, and an orderly end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rdkafka::error::KafkaError;
+use serde_json::{Map, Value};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::config::{Config, RegistrySource};
+use crate::correlate_role::Correlate;
+use crate::decode_role::Decode;
+use crate::failure::Failure;
+use crate::kafka::{EventConsumer, connect, is_refusal, partition_count};
+use crate::sources::{Rules, read_files, read_topic};
+use crate::worker::{Task, Worker};
+
+/// What this process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Raw records to signals.
+    Decode,
+    /// Signals to decisions.
+    Correlate,
+    /// Both, each on a thread of its own.
+    All,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Decode, Self::Correlate, Self::All];
+
+    /// The word as it is written.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Correlate => "correlate",
+            Self::All => "all",
+        }
+    }
+
+    const fn decodes(self) -> bool {
+        matches!(self, Self::Decode | Self::All)
+    }
+
+    const fn correlates(self) -> bool {
+        matches!(self, Self::Correlate | Self::All)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// The wish that the service end; whoever works looks at it between two records.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    asked: Arc<AtomicBool>,
+}
+
+/// The exit code of a second signal: what was under way is made again by whoever comes next.
+const IMPATIENT: i32 = 70;
+
+impl Shutdown {
+    /// Asked for by SIGTERM or SIGINT; a second one ends the process at once.
+    ///
+    /// # Errors
+    /// The system does not let us listen.
+    pub fn on_signals() -> Result<Self, std::io::Error> {
+        let shutdown = Self::default();
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the first signal finds the flag still down.
+            signal_hook::flag::register_conditional_shutdown(signal, IMPATIENT, Arc::clone(&shutdown.asked))?;
+            signal_hook::flag::register(signal, Arc::clone(&shutdown.asked))?;
+        }
+        Ok(shutdown)
+    }
+
+    /// Asks for it.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    /// Whether it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+/// Runs the service until `shutdown` is asked for; what was counted, by role.
+///
+/// # Errors
+/// It could not start, or cannot go on.
+pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Failure> {
+    if role.decodes() && config.raw.is_empty() {
+        return Err(Failure::of_configuration("configuration", "the decode role needs at least one [[raw]] topic"));
+    }
+    if config.http_listen.is_some() {
+        tracing::warn!("http.listen is understood, and nothing listens there in this release");
+    }
+    let (registry, policy) = read_files(config)?;
+    let reader = connect(&config.kafka, shutdown)?;
+    require_topics(config, role, &reader)?;
+    let registry = match (registry, &config.registry) {
+        (None, RegistrySource::Topic(topic)) => read_topic(&reader, topic, shutdown)?,
+        (registry, _) => registry.expect("a registry that is no topic is a file, and was read"),
+    };
+    drop(reader);
+    let rules = Rules { registry: Arc::new(registry), policy: Arc::new(policy) };
+    tracing::info!(
+        role = role.word(),
+        brokers = config.kafka.brokers,
+        buildings = rules.registry.buildings().len(),
+        devices = rules.registry.devices().len(),
+        policy = rules.policy.hash(),
+        "starting"
+    );
+    let mut counted = Map::new();
+    let (decoded, correlated) = thread::scope(|scope| {
+        let decode = || spawned(config, Decode::new(config, rules.clone()), shutdown);
+        let correlate = || spawned(config, Correlate::new(config, rules.clone()), shutdown);
+        let decoding = role.decodes().then(|| scope.spawn(decode));
+        let correlating = role.correlates().then(|| scope.spawn(correlate));
+        let broken = |role| move |_| Err(Failure::Panicked(role));
+        (
+            decoding.map(|worker| worker.join().unwrap_or_else(broken(Decode::ROLE))),
+            correlating.map(|worker| worker.join().unwrap_or_else(broken(Correlate::ROLE))),
+        )
+    });
+    for (role, ended) in [(Decode::ROLE, decoded), (Correlate::ROLE, correlated)] {
+        if let Some(ended) = ended {
+            counted.insert(role.to_owned(), ended?);
+        }
+    }
+    Ok(Value::Object(counted))
+}
+
+/// A worker on its thread; its end, however it comes, is the end of all: half-dead services do not exist.
+fn spawned<T: Task>(config: &Config, task: T, shutdown: &Shutdown) -> Result<Value, Failure> {
+    struct EndOfAll<'s>(&'s Shutdown);
+    impl Drop for EndOfAll<'_> {
+        fn drop(&mut self) {
+            self.0.ask();
+        }
+    }
+    let _end = EndOfAll(shutdown);
+    Worker::join(config, task, shutdown)?.run()
+}
+
+/// Refuses to start where a topic is missing: a mistyped name must not become an empty topic that nobody reads.
+fn require_topics(config: &Config, role: Role, reader: &EventConsumer) -> Result<(), Failure> {
+    let topics = &config.topics;
+    let mut needed = vec![&topics.signals, &topics.dead_letter];
+    if role.decodes() {
+        needed.extend(config.raw.iter().map(|raw| &raw.topic));
+    }
+    if role.correlates() {
+        needed.extend([&topics.decisions.dispatch, &topics.decisions.watch]);
+    }
+    let mut missing = Vec::new();
+    for topic in needed {
+        match partition_count(reader, topic) {
+            Ok(Some(_)) => {}
+            Ok(None) => missing.push(topic.as_str()),
+            Err(error) => return Err(failure_of_question(config, topic, &error)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    let reason = format!("missing at {}: {missing}; `fenghuo topics --create` creates them", config.kafka.brokers);
+    Err(Failure::of_configuration("topics", reason))
+}
+
+/// The failure of a question about a topic: refused, or unanswered.
+pub(crate) fn failure_of_question(config: &Config, topic: &str, error: &KafkaError) -> Failure {
+    let brokers = config.kafka.brokers.clone();
+    let reason = format!("topic {topic}: {error}");
+    if is_refusal(error) {
+        Failure::Refused { brokers, reason }
+    } else {
+        Failure::Unavailable { brokers, waited: "5s".to_owned(), reason }
+    }
+}

@@ -1,0 +1,120 @@
+//! Records of one partition that were read and may not be taken yet, in their order.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rdkafka::message::{Message, OwnedMessage};
+
+/// How many records of one partition wait before no more of it is read, and how many are left when it is read on.
+const MOST_WAITING: usize = 2_000;
+const FEW_WAITING: usize = 200;
+
+/// How long the first record waits at most: whoever it waits for may be dead, or its own time may be wrong.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    records: VecDeque<OwnedMessage>,
+    /// Since when the first of them is the first.
+    since: Option<Instant>,
+    /// Patience ended with a record of this timestamp: up to it, nothing of this partition waits any more.
+    passed_ms: Option<i64>,
+    held: bool,
+}
+
+impl Backlog {
+    pub(super) fn push(&mut self, record: OwnedMessage) {
+        self.since.get_or_insert_with(Instant::now);
+        self.records.push_back(record);
+    }
+
+    /// The timestamp of the first; the earliest of all if it has none.
+    pub(super) fn head_ms(&self) -> Option<i64> {
+        self.records.front().map(|record| record.timestamp().to_millis().unwrap_or(i64::MIN))
+    }
+
+    /// The offset of the first.
+    pub(super) fn head_offset(&self) -> Option<i64> {
+        self.records.front().map(Message::offset)
+    }
+
+    /// Whether the first has waited long enough, or comes no later than one that had.
+    pub(super) fn is_due(&self) -> bool {
+        let is_passed = self.head_ms().is_some_and(|head_ms| Some(head_ms) <= self.passed_ms);
+        is_passed || self.since.is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
+
+    /// The first.
+    pub(super) fn pop(&mut self) -> Option<OwnedMessage> {
+        let record = self.records.pop_front()?;
+        if self.since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+            let timestamp_ms = record.timestamp().to_millis();
+            tracing::warn!(
+                topic = record.topic(),
+                partition = record.partition(),
+                offset = record.offset(),
+                timestamp_ms,
+                "raw partitions stand far apart in time; going on without waiting for those behind"
+            );
+            // The records of the next minutes need not wait as long again, each for itself.
+            self.passed_ms = self.passed_ms.max(timestamp_ms.map(|time_ms| time_ms.saturating_add(STRETCH_MS)));
+        }
+        self.since = (!self.records.is_empty()).then(Instant::now);
+        Some(record)
+    }
+
+    /// Whether reading is to be held (true) or to go on (false), if that changes; `all`: every partition is held.
+    pub(super) fn turn(&mut self, all: bool) -> Option<bool> {
+        let waiting = self.records.len();
+        let hold = all || waiting > MOST_WAITING || (self.held && waiting > FEW_WAITING);
+        let changes = hold != self.held;
+        self.held = hold;
+        changes.then_some(hold)
+    }
+}
+
+/// How much event time goes by at once when patience has ended.
+const STRETCH_MS: i64 = 120_000;
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Timestamp;
+
+    use super::*;
+
+    fn record(timestamp_ms: i64) -> OwnedMessage {
+        OwnedMessage::new(None, None, "t".to_owned(), Timestamp::CreateTime(timestamp_ms), 0, 0, None)
+    }
+
+    #[test]
+    fn patience_ends_and_then_a_stretch_goes_by() {
+        let mut backlog = Backlog::default();
+        for timestamp_ms in [1_000, 1_000 + STRETCH_MS, 1_001 + STRETCH_MS] {
+            backlog.push(record(timestamp_ms));
+        }
+        assert!(!backlog.is_due());
+        backlog.since = Instant::now().checked_sub(PATIENCE);
+        assert!(backlog.is_due());
+        assert_eq!(backlog.pop().and_then(|record| record.timestamp().to_millis()), Some(1_000));
+        assert!(backlog.is_due(), "within the stretch");
+        backlog.pop();
+        assert!(!backlog.is_due(), "after it");
+    }
+
+    #[test]
+    fn reading_is_held_above_the_most_and_goes_on_at_the_few() {
+        let mut backlog = Backlog::default();
+        for _ in 0..=MOST_WAITING {
+            assert_eq!(backlog.turn(false), None);
+            backlog.push(record(0));
+        }
+        assert_eq!(backlog.turn(false), Some(true));
+        while backlog.records.len() > FEW_WAITING {
+            assert_eq!(backlog.turn(false), None);
+            backlog.pop();
+        }
+        assert_eq!(backlog.turn(false), Some(false));
+        assert_eq!((backlog.turn(true), backlog.turn(true), backlog.turn(false)), (Some(true), None, Some(false)));
+    }
+}

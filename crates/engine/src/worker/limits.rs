@@ -1,0 +1,37 @@
+//! The worker's limits and intervals, each with its reason, and the means to say something only now and then.
+
+use std::time::{Duration, Instant};
+
+/// How long a poll waits for a record: acknowledgements that come meanwhile wait as long for their commit.
+pub(super) const POLL_WAIT: Duration = Duration::from_millis(10);
+/// How often offsets are committed: what a crash makes again is at most this much.
+pub(super) const TICK_EVERY: Duration = Duration::from_millis(200);
+/// How long after a failure the same is tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the counters are logged.
+pub(super) const COUNTERS_EVERY: Duration = Duration::from_secs(20);
+/// Messages under way above which nothing more is read; a fiftieth of what librdkafka's queue takes.
+pub(super) const MOST_IN_FLIGHT: u32 = 20_000;
+
+/// How many records that waited are taken before other events have their turn.
+pub(super) const MOST_AT_ONCE: usize = 256;
+
+/// How often the same trouble is said.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Lets something be said at most every ten seconds.
+#[derive(Debug, Default)]
+pub struct Rarely {
+    said_at: Option<Instant>,
+}
+
+impl Rarely {
+    /// Whether it is time to say it again; then it counts as said.
+    pub fn is_due(&mut self) -> bool {
+        let due = self.said_at.is_none_or(|said_at| said_at.elapsed() >= SAY_EVERY);
+        if due {
+            self.said_at = Some(Instant::now());
+        }
+        due
+    }
+}
