@@ -7,6 +7,8 @@
 mod correlate;
 mod decode;
 mod demo;
+mod explain;
 mod policy;
 mod started;
 mod usage;
+mod validate;

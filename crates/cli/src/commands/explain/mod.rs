@@ -86,7 +86,9 @@ struct Explanation {
 
 fn parse_instant(text: &str) -> Result<i64, String> {
     let ms = text.parse().ok().and_then(writable).or_else(|| parse_rfc3339(text));
-    ms.ok_or_else(|| "an instant is RFC 3339 with offset, such as 2026-11-22T09:58:02+08:00, or milliseconds".to_owned())
+    ms.ok_or_else(|| {
+        "an instant is RFC 3339 with offset, such as 2026-11-22T09:58:02+08:00, or milliseconds".to_owned()
+    })
 }
 
 /// Explains an incident, or a building at an instant.

@@ -42,13 +42,8 @@ pub fn of(explanation: &Explanation, locale: &Locale) -> String {
 fn evidence_line(held: &ExaminedEvidence, locale: &Locale) -> String {
     let entry = &held.entry;
     let sensor = Phrase::of_sensor(entry.sensor).text(locale.language);
-    let mut line = format!(
-        "{}  {}  {}  {} {sensor}",
-        locale.time_of_day(entry.at.0),
-        entry.device,
-        entry.location,
-        entry.kind
-    );
+    let mut line =
+        format!("{}  {}  {}  {} {sensor}", locale.time_of_day(entry.at.0), entry.device, entry.location, entry.kind);
     let mut note = |phrase: Phrase, values: &[&dyn std::fmt::Display]| {
         line.push_str("; ");
         line.push_str(&phrase.fill(locale.language, values));
@@ -103,7 +98,13 @@ fn signal_line(told: &Told, locale: &Locale) -> String {
     let time = |at: Option<Rfc3339>| at.map_or_else(|| "--:--:--".to_owned(), |at| locale.time_of_day(at.0));
     let fate = Phrase::of_fate(told.fate).text(locale.language);
     let reason = told.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{} ({})  {}  {}: {fate}{reason}", time(told.received_at.or(told.at)), time(told.at), told.device, told.kind)
+    format!(
+        "{} ({})  {}  {}: {fate}{reason}",
+        time(told.received_at.or(told.at)),
+        time(told.at),
+        told.device,
+        told.kind
+    )
 }
 
 impl Phrase {
