@@ -126,8 +126,8 @@ fn spot(registry: &Registry, signal: &Signal, device: Option<&Device>) -> Option
         return Some(Spot { building: device.building as usize, location, unregistered: false });
     }
     // "Failing that the building is that of the longest registered address that, followed by ':', begins the device's;
-    // failing that the signal's own `building`, which must be registered (location in both cases: the signal's own, else
-    // the device's id; marked `unregistered`, people apart)."
+    // failing that the signal's own `building`, which must be registered (location in both cases: the signal's own,
+    // else the device's id; marked `unregistered`, people apart)."
     let panel = registry
         .devices()
         .iter()

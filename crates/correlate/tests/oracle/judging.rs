@@ -124,8 +124,8 @@ fn holds(city: City<'_>, rule: &Rule, origin: usize, alive: &[&Evidence]) -> Opt
     holds.then(|| supporting.into_iter().cloned().collect())
 }
 
-/// "A building rule that holds for b: if b's incident is suspected, it is confirmed …. If b's incident is confirmed and b
-/// is not yet among `buildings_confirmed`, b joins that list. Otherwise nothing changes."
+/// "A building rule that holds for b: if b's incident is suspected, it is confirmed …. If b's incident is confirmed
+/// and b is not yet among `buildings_confirmed`, b joins that list. Otherwise nothing changes."
 fn effect_of_building_rule(
     world: &mut World,
     holding: &Holding<'_>,
@@ -185,8 +185,8 @@ fn effect_of_neighbourhood_rule(
             return true;
         }
     }
-    // "If none can and the origin is in no confirmed incident, the origin's is confirmed and takes in the buildings of S
-    // that are in no confirmed incident."
+    // "If none can and the origin is in no confirmed incident, the origin's is confirmed and takes in the buildings of
+    // S that are in no confirmed incident."
     if world.is_in_confirmed(origin) {
         return false;
     }
@@ -203,7 +203,8 @@ fn take_in(world: &mut World, into: usize, building: usize, changes: &mut Vec<Ch
     let incident = world.incident_of(building).expect("a supporting building has evidence that is remembered");
     world.incidents[incident].standing = Standing::Ended;
     changes.push(Change::Merged { incident, into });
-    // "All evidence of its buildings since the incident (or the one it took in) opened"; "after a merge, the later one's".
+    // "All evidence of its buildings since the incident (or the one it took in) opened"; "after a merge, the later
+    // one's".
     for evidence in world.evidence.iter_mut().filter(|e| e.incident == incident) {
         evidence.incident = into;
     }

@@ -1,7 +1,7 @@
 //! Holds the correlator against an independent oracle, on seeded sequences, field by field.
 //!
-//! The oracle follows SPEC.md sections 3 and 4 sentence by sentence and knows nothing of how the correlator works. Where
-//! they differ, the sequence is shrunk and printed as a scenario. Read [`oracle`] first, then [`region`].
+//! The oracle follows SPEC.md sections 3 and 4 sentence by sentence and knows nothing of how the correlator works.
+//! Where they differ, the sequence is shrunk and printed as a scenario. Read [`oracle`] first, then [`region`].
 //!
 //! `--sequences N` (default 2000), `--seed S`, `--only K` (that one sequence, with everything that was decided).
 

@@ -35,8 +35,8 @@ impl<'c> Oracle<'c> {
     pub fn take(&mut self, input: &Input) -> Result<Vec<Value>, Reason> {
         let (registry, policy) = (self.registry, self.policy);
         let signal = match input {
-            // "Moves C and fires timers, nothing else"; "no region: all, in the order of their names, those not heard yet
-            // too".
+            // "Moves C and fires timers, nothing else"; "no region: all, in the order of their names, those not heard
+            // yet too".
             Input::Tick(tick) => {
                 let is_meant = |name: &str| tick.region.as_deref().is_none_or(|region| region == name);
                 let meant = self.worlds.iter_mut().filter(|(name, _)| is_meant(name));

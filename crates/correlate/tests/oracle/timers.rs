@@ -52,8 +52,8 @@ fn timers_of(policy: &Policy, world: &World, incident: &Incident) -> Vec<(i64, u
             match incident.first_verify_ms {
                 // "Still suspected when `verify_after` has passed on the clock since it opened: decision `verify`."
                 None => timers.push((incident.opened_ms + times.verify_after_ms, 1, "verify")),
-                // "`escalate_after` after its first `verify`, still suspected and no `acknowledge` of its building having
-                // arrived since it opened: decision `escalated`, once."
+                // "`escalate_after` after its first `verify`, still suspected and no `acknowledge` of its building
+                // having arrived since it opened: decision `escalated`, once."
                 Some(first_verify_ms) => {
                     let is_acknowledged = world.acknowledged.iter().any(|(arrival, building)| {
                         *arrival > incident.opened_by && incident.buildings.iter().any(|(_, member)| member == building)

@@ -76,7 +76,7 @@ pub struct Accepted {
     pub arrival: usize,
 }
 
-/// A restore or an acknowledgement that arrived: of a device, or of a building.
+/// A restore that arrived.
 #[derive(Debug, Clone)]
 pub struct Restore {
     /// The device.

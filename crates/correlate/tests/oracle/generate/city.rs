@@ -64,7 +64,7 @@ pub fn city(random: &mut Random) -> City {
 fn add_building(random: &mut Random, city: &mut City, number: i64, regions: i64) {
     let (mut lon, mut lat, mut region) = (113.75, 23.02, "r1".to_owned());
     if !city.buildings.is_empty() {
-        // A step of 100 to 149 m from the last: A-B-C, where A and C are not neighbours. A step of 0: one above another.
+        // Steps of 100 to 149 m: A-B-C, where A and C are no neighbours. A step of 0: one above another.
         let (_, last_lon, last_lat, last_region) = random.pick_weighted(&[
             (3, city.buildings.last().expect("there is one")),
             (1, city.buildings.first().expect("there is one")),
@@ -114,7 +114,8 @@ fn add_panel(city: &mut City, building: &str) {
     for (address, location) in [("t", SPOTS[0]), ("t:1", SPOTS[1]), ("u", SPOTS[1]), ("v", SPOTS[2])] {
         let id = format!("D{}", city.devices.len() + 1);
         let line = json!({
-            "type": "device", "id": id, "building": building, "sensor": "smoke", "location": location, "address": address,
+            "type": "device", "id": id, "building": building, "sensor": "smoke", "location": location,
+            "address": address,
         });
         city.device_lines.push(line.to_string());
         city.devices.push((vec![id, address.to_owned()], building.to_owned()));

@@ -77,6 +77,9 @@ pub fn signals(random: &mut Random, city: &City, times: &Times) -> Vec<String> {
     let now_ms = BEGIN_MS;
     let mut writer =
         Writer { random, city, times, hot, loud, theme, now_ms, marks_ms: vec![BEGIN_MS], written: Vec::new() };
+    if theme == Theme::Panel {
+        writer.let_component_fall_silent();
+    }
     for _ in 0..length {
         if theme != Theme::Crowd || writer.random.chance(20) {
             writer.pass_time();
@@ -159,6 +162,33 @@ impl Writer<'_> {
             line["until"] = json!(self.edge_ms(low_ms, high_ms));
         }
         line
+    }
+
+    /// A panel, its component and the component's neighbour speak, the component is restored, others speak: in about
+    /// this order of events, arriving in about any. Here a rule comes to hold with no new evidence that it counts.
+    fn let_component_fall_silent(&mut self) {
+        let elsewhere = self.city.devices.last().map_or("v", |(names, _)| &*names[0]);
+        let mut script = [
+            ("v", "isolate", 0),
+            ("t", "fire", 1),
+            ("t:1", "fire", 2),
+            ("u", "fire", self.random.between(2, 3)),
+            ("v", "fire", self.random.between(3, 5)),
+            ("t:1", "restore", self.random.between(3, 4)),
+            (elsewhere, "fire", self.random.between(3, 5)),
+            ("u", "fire", self.random.between(2, 4)),
+        ];
+        for place in 0..script.len() - 1 {
+            if self.random.chance(25) {
+                script.swap(place, place + 1);
+            }
+        }
+        for (device, kind, units) in script.into_iter().filter(|_| self.random.chance(85)) {
+            let at_ms = self.now_ms + units * UNIT_MS;
+            self.marks_ms.push(at_ms);
+            self.written.push(json!({"device": device, "kind": kind, "at": at_ms}));
+        }
+        self.now_ms += 5 * UNIT_MS;
     }
 
     fn kind(&mut self) -> &'static str {
