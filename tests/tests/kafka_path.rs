@@ -3,6 +3,9 @@
 //! What is expected is computed by the pure crates alone, from what the topics hold: the signals from the raw records,
 //! the decisions from the signals in the order of their offsets, ticks included.
 
+// Support functions fail the test that calls them, and say where.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +20,9 @@ use fenghuo_model::{Input, Kind, Policy, Registry};
 use fenghuo_sinks::RawProducer;
 use support::broker::{Broker, Stored};
 use support::processes::{Member, fenghuo, subscriber};
+
+/// Where a raw record stands: topic, partition, offset.
+type Address = (String, i32, i64);
 
 /// One test's city, topics and group on the broker.
 struct Stage<'b> {
@@ -106,7 +112,7 @@ impl<'b> Stage<'b> {
     }
 
     /// What the raw records say, and which of them belong into the dead-letter topic.
-    fn decoded(&self) -> (BTreeSet<String>, BTreeMap<(String, i32, i64), Stored>) {
+    fn decoded(&self) -> (BTreeSet<String>, BTreeMap<Address, Stored>) {
         let policy = Policy::default();
         let (mut signals, mut dead) = (BTreeSet::new(), BTreeMap::new());
         for channel in Channel::ALL {
@@ -163,7 +169,8 @@ impl<'b> Stage<'b> {
         let mut dead = BTreeSet::new();
         for letter in self.broker.read(&self.topic("dead")) {
             let at = |key: &str| letter.headers[key].parse::<i64>().unwrap();
-            let place = (letter.headers["topic"].clone(), at("partition") as i32, at("offset"));
+            let partition = i32::try_from(at("partition")).unwrap();
+            let place = (letter.headers["topic"].clone(), partition, at("offset"));
             let Some(raw) = expected_dead.get(&place) else {
                 assert_eq!(place.0, self.topic("signals"), "{letter:?}");
                 continue;

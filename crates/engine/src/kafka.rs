@@ -201,49 +201,65 @@ pub fn list_of<'p>(partitions: impl IntoIterator<Item = &'p TopicPartition>) -> 
     list
 }
 
-/// What the committed positions of partitions are; none where nothing was ever committed.
+/// What a group keeps for a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// How far everything is done.
+    pub position: Position,
+    /// The timestamp of the first record that is read and waits, Unix milliseconds.
+    pub next_ms: Option<i64>,
+}
+
+/// What is committed of partitions; nothing where nothing ever was.
 ///
 /// # Errors
 /// The group's coordinator did not answer.
 pub fn committed<'p>(
     consumer: &EventConsumer,
     partitions: impl IntoIterator<Item = &'p TopicPartition>,
-) -> KafkaResult<BTreeMap<TopicPartition, Position>> {
+) -> KafkaResult<BTreeMap<TopicPartition, Committed>> {
     let answer = consumer.committed_offsets(list_of(partitions), ANSWER_WAIT)?;
-    let mut positions = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for element in answer.elements() {
         element.error()?;
         if let Offset::Offset(offset) = element.offset() {
             let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-            positions.insert(partition, Position { offset, mark_ms: read_mark(element.metadata()) });
+            let (mark_ms, next_ms) = read_times(element.metadata());
+            all.insert(partition, Committed { position: Position { offset, mark_ms }, next_ms });
         }
     }
-    Ok(positions)
+    Ok(all)
 }
 
-/// What is to be committed, with its mark as metadata.
+/// What is to be committed, its times as metadata.
 ///
 /// # Errors
 /// An offset that librdkafka does not take.
 pub fn committable<'p>(
-    positions: impl IntoIterator<Item = (&'p TopicPartition, Position)>,
+    all: impl IntoIterator<Item = (&'p TopicPartition, Committed)>,
 ) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
-    for (partition, position) in positions {
+    for (partition, committed) in all {
         let mut element = list.add_partition(&partition.topic, partition.partition);
-        element.set_offset(Offset::Offset(position.offset))?;
-        element.set_metadata(write_mark(position.mark_ms));
+        element.set_offset(Offset::Offset(committed.position.offset))?;
+        element.set_metadata(write_times(committed.position.mark_ms, committed.next_ms));
     }
     Ok(list)
 }
 
-/// The metadata of a committed offset, such as `mark_ms=1795312690000`.
-fn write_mark(mark_ms: Option<i64>) -> String {
-    mark_ms.map(|mark_ms| format!("mark_ms={mark_ms}")).unwrap_or_default()
+const MARK: &str = "mark_ms=";
+const NEXT: &str = "next_ms=";
+
+/// The metadata of a committed offset, such as `mark_ms=1795312690000 next_ms=1795312691000`; what is not known is
+/// left out.
+fn write_times(mark_ms: Option<i64>, next_ms: Option<i64>) -> String {
+    let known = [(MARK, mark_ms), (NEXT, next_ms)].into_iter().filter_map(|(key, ms)| Some(format!("{key}{}", ms?)));
+    known.collect::<Vec<_>>().join(" ")
 }
 
-fn read_mark(metadata: &str) -> Option<i64> {
-    metadata.strip_prefix("mark_ms=")?.parse().ok()
+fn read_times(metadata: &str) -> (Option<i64>, Option<i64>) {
+    let read = |key: &str| metadata.split(' ').find_map(|word| word.strip_prefix(key)?.parse().ok());
+    (read(MARK), read(NEXT))
 }
 
 /// The number of partitions of a topic, if there is one.
@@ -265,18 +281,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_survive_the_metadata() {
-        for mark_ms in [None, Some(0), Some(-1), Some(1_795_312_690_000)] {
-            assert_eq!(read_mark(&write_mark(mark_ms)), mark_ms);
+    fn times_survive_the_metadata() {
+        for times in [(None, None), (Some(0), None), (None, Some(-1)), (Some(1_795_312_690_000), Some(1))] {
+            assert_eq!(read_times(&write_times(times.0, times.1)), times);
         }
-        assert_eq!(read_mark("somebody else's"), None);
+        assert_eq!(read_times("somebody else's"), (None, None));
     }
 
     #[test]
-    fn what_is_committed_carries_offset_and_mark() {
+    fn what_is_committed_carries_offset_and_times() {
         let partition = TopicPartition { topic: "t".into(), partition: 3 };
-        let list = committable([(&partition, Position { offset: 7, mark_ms: Some(9) })]).unwrap();
+        let committed = Committed { position: Position { offset: 7, mark_ms: Some(9) }, next_ms: Some(11) };
+        let list = committable([(&partition, committed)]).unwrap();
         let element = list.find_partition("t", 3).unwrap();
-        assert_eq!((element.offset(), element.metadata()), (Offset::Offset(7), "mark_ms=9"));
+        assert_eq!((element.offset(), element.metadata()), (Offset::Offset(7), "mark_ms=9 next_ms=11"));
     }
 }

@@ -105,7 +105,10 @@ mod tests {
     proptest! {
         /// Whatever the order of acknowledgements: the position is the first record with something outstanding.
         #[test]
-        fn the_position_is_always_the_first_gap(messages in prop::collection::vec(0_u32..4, 1..40), seed in any::<u64>()) {
+        fn the_position_is_always_the_first_gap(
+            messages in prop::collection::vec(0_u32..4, 1..40),
+            seed in any::<u64>(),
+        ) {
             let mut progress = Progress::from(Position { offset: 0, mark_ms: None });
             let mut outstanding = Vec::new();
             for (offset, count) in messages.iter().enumerate() {

@@ -15,117 +15,21 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::Config;
 use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
-use crate::kafka::{ANSWER_WAIT, EventConsumer, committable, committed, consumer, is_refusal, list_of, producer};
+use crate::kafka::{
+    ANSWER_WAIT, Committed, EventConsumer, committable, committed, consumer, is_refusal, list_of, producer,
+};
 use crate::outlet::{Outlet, Receipt};
 use crate::progress::{Position, Progress};
 use crate::service::Shutdown;
 
 mod backlog;
 mod limits;
+mod task;
 
 use backlog::Backlog;
 pub use limits::Rarely;
 use limits::{COUNTERS_EVERY, MOST_AT_ONCE, MOST_IN_FLIGHT, POLL_WAIT, RETRY_AFTER, TICK_EVERY};
-
-/// Where a partition begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beginning {
-    /// The offset of the first record to read.
-    pub read_from: i64,
-    /// What the group has done already.
-    pub done: Position,
-    /// Where the log ended then.
-    pub end: i64,
-}
-
-/// Where a record stands in its partition, and when it was written.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'p> {
-    /// Its partition.
-    pub partition: &'p TopicPartition,
-    /// Its offset.
-    pub offset: i64,
-    /// Its timestamp; the earliest of all if it has none.
-    pub timestamp_ms: i64,
-}
-
-/// What a role makes of records.
-pub trait Task {
-    /// What it keeps for each partition while it holds it.
-    type Shard;
-    /// The role's word: the group is `<group>.<role>`.
-    const ROLE: &'static str;
-
-    /// The topics that it reads.
-    fn topics(&self) -> Vec<String>;
-
-    /// Begins a partition; may choose to read from before what is done.
-    ///
-    /// # Errors
-    /// The broker did not answer; the partition is begun again later.
-    fn begin(
-        &mut self,
-        consumer: &EventConsumer,
-        partition: &TopicPartition,
-        beginning: &mut Beginning,
-    ) -> KafkaResult<Self::Shard>;
-
-    /// Whether a record may be taken yet; if not, it waits, in front of those after it.
-    fn may_take(&mut self, place: Place<'_>, held: &[Held<Self::Shard>]) -> bool;
-
-    /// Records wait, and none of them may be taken.
-    fn blocked(&mut self, consumer: &EventConsumer);
-
-    /// Takes a record: its number in `progress` is in the receipt of everything made of it.
-    fn take<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
-
-    /// What is to be done a few times a second.
-    fn tick(&mut self, consumer: &EventConsumer, held: &[Held<Self::Shard>], outlet: &Outlet);
-
-    /// One JSON object of everything counted.
-    fn counters(&self) -> serde_json::Value;
-}
-
-/// A partition that is ours.
-pub struct Held<S> {
-    /// Which.
-    pub partition: TopicPartition,
-    /// The number of this assignment in receipts.
-    pub slot: u16,
-    /// What the role keeps for it.
-    pub shard: S,
-    /// How far it is done.
-    pub progress: Progress,
-    /// Where it began.
-    pub beginning: Beginning,
-    /// The largest timestamp of any record taken, or known from what is committed.
-    pub taken_ms: Option<i64>,
-    /// The offset after the last record read, taken or not.
-    pub read_to: i64,
-    backlog: Backlog,
-    committed: Option<Position>,
-    /// Something made of it could not be delivered: from then on it is to be begun again.
-    stalled_until: Option<Instant>,
-}
-
-impl<S> Held<S> {
-    /// The timestamp of the first record that waits.
-    #[must_use]
-    pub fn head_ms(&self) -> Option<i64> {
-        self.backlog.head_ms()
-    }
-
-    fn head(&self) -> Option<Place<'_>> {
-        let (timestamp_ms, offset) = self.head_ms().zip(self.backlog.head_offset())?;
-        Some(Place { partition: &self.partition, offset, timestamp_ms })
-    }
-
-    /// Whether records wait.
-    #[must_use]
-    pub fn has_waiting(&self) -> bool {
-        self.head_ms().is_some()
-    }
-}
+pub use task::{Beginning, Held, Place, Task};
 
 /// A role at work.
 pub struct Worker<'a, T: Task> {
@@ -266,9 +170,10 @@ impl<'a, T: Task> Worker<'a, T> {
         let mut begun = Vec::with_capacity(partitions.len());
         for partition in partitions {
             let (low, high) = self.consumer.fetch_watermarks(&partition.topic, partition.partition, ANSWER_WAIT)?;
-            let position = committed.get(partition).copied();
+            let committed = committed.get(partition).copied();
             // A group that never committed begins at the beginning: a fire that burns already is news too.
-            let mut done = position.unwrap_or(Position { offset: low, mark_ms: None });
+            let never = Position { offset: low, mark_ms: None };
+            let mut done = committed.map_or(never, |committed| committed.position);
             if !(low..=high).contains(&done.offset) {
                 let lost = done.offset..low;
                 tracing::error!(role = T::ROLE, %partition, ?lost, low, high,
@@ -293,7 +198,7 @@ impl<'a, T: Task> Worker<'a, T> {
                 taken_ms,
                 read_to,
                 backlog,
-                committed: position,
+                committed,
                 stalled_until: None,
             });
         }
@@ -424,19 +329,20 @@ impl<'a, T: Task> Worker<'a, T> {
 
     /// Commits what is done and not yet committed, of all partitions if none is named.
     fn commit(&mut self, partitions: &[TopicPartition], mode: CommitMode) {
-        let mut positions = Vec::new();
+        let mut all = Vec::new();
         for held in &mut self.held {
-            let position = held.progress.position();
+            let committed = Committed { position: held.progress.position(), next_ms: held.head_ms() };
             let chosen = partitions.is_empty() || partitions.contains(&held.partition);
-            if chosen && held.committed != Some(position) && position != held.beginning.done {
-                held.committed = Some(position);
-                positions.push((&held.partition, position));
+            let is_new = committed.position != held.beginning.done || committed.next_ms.is_some();
+            if chosen && held.committed != Some(committed) && (is_new || held.committed.is_some()) {
+                held.committed = Some(committed);
+                all.push((&held.partition, committed));
             }
         }
-        if positions.is_empty() {
+        if all.is_empty() {
             return;
         }
-        let result = committable(positions).and_then(|list| self.consumer.commit(&list, mode));
+        let result = committable(all).and_then(|list| self.consumer.commit(&list, mode));
         if let Err(error) = result {
             self.commit_failed(&error.to_string());
         }

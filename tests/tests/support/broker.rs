@@ -58,7 +58,7 @@ impl Broker {
     pub fn ends(&self, topic: &str) -> Vec<(i64, i64)> {
         let consumer = self.consumer("unused");
         let metadata = consumer.fetch_metadata(Some(topic), WAIT).unwrap();
-        let partitions = metadata.topics()[0].partitions().len() as i32;
+        let partitions = i32::try_from(metadata.topics()[0].partitions().len()).unwrap();
         (0..partitions).map(|partition| consumer.fetch_watermarks(topic, partition, WAIT).unwrap()).collect()
     }
 
@@ -67,15 +67,16 @@ impl Broker {
         let consumer = self.consumer("unused");
         let ends = self.ends(topic);
         let mut list = TopicPartitionList::new();
-        for partition in 0..ends.len() {
-            list.add_partition_offset(topic, partition as i32, Offset::Beginning).unwrap();
+        for (partition, _) in (0..).zip(&ends) {
+            list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         }
         consumer.assign(&list).unwrap();
-        let left: i64 = ends.iter().map(|(low, high)| high - low).sum();
+        let total: i64 = ends.iter().map(|(low, high)| high - low).sum();
+        let total = usize::try_from(total).unwrap();
         let mut stored = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(60);
-        while (stored.len() as i64) < left {
-            assert!(Instant::now() < deadline, "{topic}: {} of {left} records", stored.len());
+        while stored.len() < total {
+            assert!(Instant::now() < deadline, "{topic}: {} of {total} records", stored.len());
             let Some(record) = consumer.poll(Duration::from_millis(100)) else { continue };
             let record = record.unwrap();
             let headers = record.headers().into_iter().flat_map(|headers| headers.iter());
@@ -103,7 +104,7 @@ impl Broker {
         topics.iter().all(|topic| {
             let ends = self.ends(topic);
             let mut list = TopicPartitionList::new();
-            list.add_partition_range(topic, 0, ends.len() as i32 - 1);
+            list.add_partition_range(topic, 0, i32::try_from(ends.len()).unwrap() - 1);
             let committed = consumer.committed_offsets(list, WAIT).unwrap();
             ends.iter()
                 .zip(committed.elements())

@@ -18,8 +18,8 @@ pub struct Own {
 
 /// The latest timestamp that may be taken now.
 ///
-/// `own`: this member's partitions; `others_ms`: the progress of those partitions of other members that have work left
-/// (nothing, if they never progressed).
+/// `own`: this member's partitions; `others_ms`: of those partitions of other members that have work left, the time
+/// of what waits there first, or of what was done last (nothing, if neither is known).
 #[must_use]
 pub fn limit_ms(own: impl Iterator<Item = Own>, others_ms: impl Iterator<Item = Option<i64>>, ahead_ms: i64) -> i64 {
     // What never progressed holds everything back until its first record is seen.

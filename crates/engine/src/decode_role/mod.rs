@@ -121,7 +121,7 @@ impl Decode {
         let candidate = Own { head_ms: Some(candidate_ms), taken_ms: None, unread: false };
         let is_ours = |partition: &TopicPartition| held.iter().any(|held| held.partition == *partition);
         let others = self.survey.partitions().filter(|(partition, standing)| standing.waits && !is_ours(partition));
-        let others_ms = others.map(|(_, standing)| standing.progress_ms);
+        let others_ms = others.map(|(_, standing)| standing.next_ms.or(standing.progress_ms));
         limit_ms(own.chain([candidate]), others_ms, self.rules.policy.clock.max_behind_ms)
     }
 

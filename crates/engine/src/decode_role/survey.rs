@@ -19,6 +19,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(30);
 pub struct Standing {
     /// The largest timestamp up to which everything is forwarded, if anything was.
     pub progress_ms: Option<i64>,
+    /// The timestamp of the first record that is read and waits.
+    pub next_ms: Option<i64>,
     /// The offset of the next record that will be written.
     pub end: i64,
     /// Whether records wait to be forwarded.
@@ -79,14 +81,14 @@ impl Survey {
         let ends = ends_of(consumer, &partitions)?;
         let mut standings = BTreeMap::new();
         for (partition, end) in partitions.into_iter().zip(ends) {
-            let (progress_ms, waits) = match committed.get(&partition) {
-                Some(position) => (position.mark_ms, position.offset < end),
+            let (progress_ms, next_ms, waits) = match committed.get(&partition) {
+                Some(committed) => (committed.position.mark_ms, committed.next_ms, committed.position.offset < end),
                 None => {
                     let (low, high) = consumer.fetch_watermarks(&partition.topic, partition.partition, ANSWER_WAIT)?;
-                    (None, low < high)
+                    (None, None, low < high)
                 }
             };
-            standings.insert(partition, Some(Standing { progress_ms, end, waits }));
+            standings.insert(partition, Some(Standing { progress_ms, next_ms, end, waits }));
         }
         self.standings = standings;
         Ok(())

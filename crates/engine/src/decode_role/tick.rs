@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn the_slowest_with_work_left_sets_the_time() {
-        let busy = |progress_ms| Standing { progress_ms, end: 9, waits: true };
-        let quiet = |progress_ms| Standing { progress_ms, end: 9, waits: false };
+        let busy = |progress_ms| Standing { progress_ms, next_ms: None, end: 9, waits: true };
+        let quiet = |progress_ms| Standing { progress_ms, next_ms: None, end: 9, waits: false };
         for (standings, expected) in [
             (vec![], None),
             (vec![quiet(None)], None),

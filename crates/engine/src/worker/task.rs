@@ -1,0 +1,112 @@
+//! What a role is to its worker: what it makes of records, and what is kept for each partition that it holds.
+
+use std::time::Instant;
+
+use rdkafka::error::KafkaResult;
+use rdkafka::message::Message;
+
+use super::backlog::Backlog;
+use crate::events::TopicPartition;
+use crate::kafka::{Committed, EventConsumer};
+use crate::outlet::Outlet;
+use crate::progress::{Position, Progress};
+
+/// Where a partition begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// The offset of the first record to read.
+    pub read_from: i64,
+    /// What the group has done already.
+    pub done: Position,
+    /// Where the log ended then.
+    pub end: i64,
+}
+
+/// Where a record stands in its partition, and when it was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'p> {
+    /// Its partition.
+    pub partition: &'p TopicPartition,
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp; the earliest of all if it has none.
+    pub timestamp_ms: i64,
+}
+
+/// What a role makes of records.
+pub trait Task {
+    /// What it keeps for each partition while it holds it.
+    type Shard;
+    /// The role's word: the group is `<group>.<role>`.
+    const ROLE: &'static str;
+
+    /// The topics that it reads.
+    fn topics(&self) -> Vec<String>;
+
+    /// Begins a partition; may choose to read from before what is done.
+    ///
+    /// # Errors
+    /// The broker did not answer; the partition is begun again later.
+    fn begin(
+        &mut self,
+        consumer: &EventConsumer,
+        partition: &TopicPartition,
+        beginning: &mut Beginning,
+    ) -> KafkaResult<Self::Shard>;
+
+    /// Whether a record may be taken yet; if not, it waits, in front of those after it.
+    fn may_take(&mut self, place: Place<'_>, held: &[Held<Self::Shard>]) -> bool;
+
+    /// Records wait, and none of them may be taken.
+    fn blocked(&mut self, consumer: &EventConsumer);
+
+    /// Takes a record: its number in `progress` is in the receipt of everything made of it.
+    fn take<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
+
+    /// What is to be done a few times a second.
+    fn tick(&mut self, consumer: &EventConsumer, held: &[Held<Self::Shard>], outlet: &Outlet);
+
+    /// One JSON object of everything counted.
+    fn counters(&self) -> serde_json::Value;
+}
+
+/// A partition that is ours.
+pub struct Held<S> {
+    /// Which.
+    pub partition: TopicPartition,
+    /// The number of this assignment in receipts.
+    pub slot: u16,
+    /// What the role keeps for it.
+    pub shard: S,
+    /// How far it is done.
+    pub progress: Progress,
+    /// Where it began.
+    pub beginning: Beginning,
+    /// The largest timestamp of any record taken, or known from what is committed.
+    pub taken_ms: Option<i64>,
+    /// The offset after the last record read, taken or not.
+    pub read_to: i64,
+    pub(super) backlog: Backlog,
+    pub(super) committed: Option<Committed>,
+    /// Something made of it could not be delivered: from then on it is to be begun again.
+    pub(super) stalled_until: Option<Instant>,
+}
+
+impl<S> Held<S> {
+    /// The timestamp of the first record that waits.
+    #[must_use]
+    pub fn head_ms(&self) -> Option<i64> {
+        self.backlog.head_ms()
+    }
+
+    pub(super) fn head(&self) -> Option<Place<'_>> {
+        let (timestamp_ms, offset) = self.head_ms().zip(self.backlog.head_offset())?;
+        Some(Place { partition: &self.partition, offset, timestamp_ms })
+    }
+
+    /// Whether records wait.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.head_ms().is_some()
+    }
+}
