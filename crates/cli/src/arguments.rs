@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{config, correlate, decode, demo, explain, policy, run, simulate, topics, validate};
+use crate::commands::{backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate};
 use crate::locale::{self, Language, Locale};
 use crate::logging;
 
@@ -58,6 +58,8 @@ pub enum Command {
     Correlate(correlate::Args),
     /// Why a fire was confirmed, or why nobody was called
     Explain(explain::Args),
+    /// What another policy would have decided on the same signals
+    Backtest(backtest::Args),
     /// Prints the default policy, or checks one
     Policy(policy::Args),
     /// Checks whether registry and policy fit each other

@@ -17,6 +17,7 @@ mod phrases;
 mod progress;
 mod raw_lines;
 mod registry_and_policy;
+mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn execute(arguments: &Arguments) -> Result<Outcome, Failure> {
         Command::Decode(args) => commands::decode::execute(args),
         Command::Correlate(args) => commands::correlate::execute(args),
         Command::Explain(args) => commands::explain::execute(args, &locale),
+        Command::Backtest(args) => commands::backtest::execute(args, &locale),
         Command::Policy(args) => commands::policy::execute(args),
         Command::Validate(args) => commands::validate::execute(args),
         Command::Simulate(args) => commands::simulate::execute(args, &locale),

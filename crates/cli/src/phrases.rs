@@ -81,6 +81,33 @@ phrases! {
     FateTest: "test, does nothing", "测试，不生效";
     FateRejected: "rejected", "被拒绝";
     FateTaken: "taken", "已接收";
+    BacktestHead: "{0} signals ({1} rejected); old policy: {2} ({3}); new policy: {4} ({5})",
+        "{0} 条信号（拒绝 {1} 条）；旧策略：{2}（{3}）；新策略：{4}（{5}）";
+    BacktestProgress: "{0} signals", "{0} 条信号";
+    BacktestTable: "by the old policy, by the new one:", "左列为旧策略，右列为新策略：";
+    BacktestOpened: "incidents", "起事件";
+    BacktestVerify: "times a person was asked to go and look", "次请人到场核实";
+    BacktestEscalated: "times village and town were told that nobody answered", "次上报村镇";
+    BacktestConfirmed: "incidents confirmed", "起已确认事件";
+    BacktestMedian: "from the first evidence to confirmation, median", "首个证据至确认，中位数";
+    BacktestP90: "from the first evidence to confirmation, 90 %", "首个证据至确认，90%";
+    BacktestMax: "from the first evidence to confirmation, longest", "首个证据至确认，最长";
+    BacktestFires: "of {0} fires confirmed (recall)", "起火情已确认，共 {0} 起（召回率）";
+    BacktestTwoRooms: "of {0} fires of two or more rooms confirmed (recall)", "起两室及以上火情已确认，共 {0} 起（召回率）";
+    BacktestReal: "confirmations that were a fire (precision)", "起确认属实（精确率）";
+    BacktestDifferences: "from the old policy to the new one:", "由旧策略到新策略：";
+    BacktestGained: "gained: confirmed by the new policy only", "新增：仅新策略确认";
+    BacktestLost: "lost: confirmed by the old policy only", "丢失：仅旧策略确认";
+    BacktestEarlier: "earlier", "提前";
+    BacktestLater: "later", "推迟";
+    BacktestJoined: "joined: now part of another incident", "并入：归入另一事件";
+    BacktestSplit: "split: now an incident of its own", "拆出：成为独立事件";
+    BacktestUnchanged: "unchanged", "不变";
+    BacktestMore: "{0} more", "另 {0} 起";
+    BacktestGroups: "fires, confirmed by old and new; real of all confirmations by old, by new:",
+        "火情数，旧、新策略各确认数；旧、新策略确认中属实/总数：";
+    BacktestWasReal: "a fire", "属实";
+    BacktestWasFalse: "no fire", "误报";
     SensorSmoke: "smoke", "感烟";
     SensorHeat: "heat", "感温";
     SensorFlame: "flame", "火焰";

@@ -1,5 +1,7 @@
 //! Past each limit: it is counted, nothing is lost that must not be, and memory stays bounded.
 
+#![expect(clippy::unwrap_used, reason = "where the world of a test is not as it should be, the test fails")]
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 

@@ -44,7 +44,8 @@ fn the_demos_files_lead_to_its_decisions_step_by_step() {
     // Signals → decisions: to the byte.
     let registry = format!("{out}/registry.jsonl");
     let signals = format!("{out}/signals.jsonl");
-    let correlated = run(&["correlate", "--registry", &registry, "--drain", &signals], "");
+    let policy = format!("{out}/policy.toml");
+    let correlated = run(&["correlate", "--registry", &registry, "--policy", &policy, "--drain", &signals], "");
     assert!(correlated.stdout == read(folder.path(), "decisions.jsonl"), "not the demo's decisions");
     let lines = correlated.stdout.lines().count() as u64;
     assert_eq!(report["decisions"].as_u64(), Some(lines));

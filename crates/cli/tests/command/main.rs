@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "where the world of a test is not as it should be, the test fails")]
 
+mod backtest;
 mod correlate;
 mod decode;
 mod demo;

@@ -1,4 +1,5 @@
-//! Plays a scenario: its inputs one after the other through a correlator, straight or disturbed by what must not matter.
+//! Plays a scenario: its inputs one after the other through a correlator, straight or disturbed by what must not
+//! matter.
 
 use std::sync::Arc;
 

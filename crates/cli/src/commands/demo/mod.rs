@@ -2,13 +2,13 @@
 //!
 //! Two threads: one makes the night and decodes it ([`night`]), this one correlates; a bounded channel between them
 //! keeps the order, so that the result is the same to the byte however fast either is. What is shown meanwhile is
-//! [`show`], what it all was worth against the truth is [`verdict`], the table at the end is [`report`].
+//! [`show`], what it all was worth against the truth is [`crate::verdict`], the table at the end is [`report`].
 
 mod night;
 mod report;
 mod show;
-mod verdict;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -18,7 +18,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use fenghuo_city::City;
 use fenghuo_correlate::Correlator;
-use fenghuo_model::{Decision, Registry};
+use fenghuo_model::{Decision, Policy, Registry};
 
 use crate::city_files;
 use crate::city_plan::PlanArgs;
@@ -26,14 +26,17 @@ use crate::failure::{Failure, Outcome};
 use crate::locale::Locale;
 use crate::output::Output;
 use crate::registry_and_policy;
+use crate::verdict::Verdict;
 use night::Batch;
 use report::{Amounts, Report};
 use show::Show;
-use verdict::Verdict;
+
+/// The policy that is recommended for a city, as a file to copy.
+const CITY_POLICY: &str = include_str!("../../../../../deploy/policy-city.toml");
 
 const EXAMPLES: &str = "\
-Files of --out: registry.jsonl, truth.jsonl, raw.*.tsv (see `fenghuo decode --timestamped`), signals.jsonl and
-decisions.jsonl. `fenghuo correlate --drain` on the first and the fourth gives the last, to the byte.
+Files of --out: registry.jsonl, policy.toml, truth.jsonl, raw.*.tsv (see `fenghuo decode --timestamped`), signals.jsonl
+and decisions.jsonl. `fenghuo correlate --drain` with the first two on signals.jsonl gives the last, to the byte.
 
 Examples:
   fenghuo demo
@@ -51,7 +54,7 @@ pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
 
-    /// Rules, TOML [default: the policy that `fenghuo policy` prints]
+    /// Rules, TOML [default: the recommended ones of deploy/policy-city.toml, which --out writes as policy.toml]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
@@ -75,11 +78,13 @@ enum Form {
 
 /// Plays a night and reports.
 pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
-    let policy = Arc::new(registry_and_policy::read_policy(args.policy.as_deref())?);
+    let (policy, policy_text) = read_policy(args.policy.as_deref())?;
     let plan = args.plan.plan();
     let city = City::new(&plan);
     if let Some(directory) = &args.out {
         city_files::write_city(directory, &city)?;
+        let path = directory.join("policy.toml");
+        fs::write(&path, policy_text).map_err(|error| Failure::file(&path, error))?;
     }
     let registry = Arc::new(Registry::from_json_lines("synthetic city", city.registry_json_lines().as_bytes())?);
     let mut show = Show::new(locale, args.format == Form::Text, &plan);
@@ -104,6 +109,18 @@ pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
     let report = Report::new(&plan, &registry, &stage.verdict, &stage.amounts, stage.correlator.counters());
     show.report(&report, started.elapsed(), args.out.as_deref())?;
     Ok(Outcome::Clean)
+}
+
+/// The policy and the text that says it.
+fn read_policy(path: Option<&Path>) -> Result<(Arc<Policy>, String), Failure> {
+    match path {
+        Some(path) => {
+            let policy = registry_and_policy::read_policy(Some(path))?;
+            let text = fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
+            Ok((Arc::new(policy), text))
+        }
+        None => Ok((Arc::new(Policy::from_toml("deploy/policy-city.toml", CITY_POLICY)?), CITY_POLICY.to_owned())),
+    }
 }
 
 fn decisions_file(directory: &Path) -> Result<Output, Failure> {

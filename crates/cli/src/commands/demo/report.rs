@@ -8,9 +8,9 @@ use fenghuo_model::Registry;
 use serde::Serialize;
 
 use super::night::Batch;
-use super::verdict::Verdict;
 use crate::locale::Language;
 use crate::phrases::{Phrase, grouped};
+use crate::verdict::Verdict;
 
 /// What went through the path.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What the decisions were worth: held against the fires that were planted.
+//! What decisions were worth: held against the fires that there were. `demo` and `backtest` judge by the same verdict.
 //!
 //! A fire is confirmed when an open confirmed incident is published with its building between the ignition and half an
 //! hour later. A confirmed incident is false when none of its buildings had a fire, or caught it from a neighbour.
@@ -23,7 +23,7 @@ struct Fate {
 }
 
 /// Fires and decisions held against each other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Verdict {
     fates: Vec<Fate>,
     /// The planted fires of a building, and of the buildings that caught it, by their place in `fates`.
@@ -46,19 +46,15 @@ pub struct Times {
 impl Verdict {
     /// The truth, and no decision yet.
     pub fn new(truth: &[PlantedFire]) -> Self {
-        let mut verdict = Self {
-            fates: Vec::new(),
-            fires_of_building: BTreeMap::new(),
-            confirmed_incidents: BTreeSet::new(),
-            true_incidents: BTreeSet::new(),
-        };
+        let mut verdict = Self::default();
         for fire in truth {
             verdict.plant(&fire.building, fire.ignition_ms, &fire.spread_to);
         }
         verdict
     }
 
-    fn plant(&mut self, building: &str, ignition_ms: i64, spread_to: &[String]) {
+    /// One more fire: where it began, when, and which buildings caught it.
+    pub fn plant(&mut self, building: &str, ignition_ms: i64, spread_to: &[String]) {
         let fire = self.fates.len();
         let fate = Fate { ignition_ms, building: building.to_owned(), suspected: false, confirmed_after_ms: None };
         self.fates.push(fate);
@@ -116,6 +112,16 @@ impl Verdict {
     /// How many of them were confirmed.
     pub fn confirmed(&self) -> usize {
         self.fates.iter().filter(|fate| fate.confirmed_after_ms.is_some()).count()
+    }
+
+    /// Whether each fire was confirmed, in the order in which they were planted.
+    pub fn were_confirmed(&self) -> impl Iterator<Item = bool> {
+        self.fates.iter().map(|fate| fate.confirmed_after_ms.is_some())
+    }
+
+    /// Whether a confirmed incident was a fire.
+    pub fn is_real(&self, incident: &str) -> bool {
+        self.true_incidents.contains(incident)
     }
 
     /// The buildings of the fires that were not confirmed, and whether they were suspected at least.
