@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long)]
     timestamped: bool,
 
-    /// Rules, TOML: [clock] says which times of receipt are believed against a timestamp
+    /// Rules, TOML: its `clock` says which times of receipt are believed against a timestamp
     #[arg(long, value_name = "FILE", requires = "timestamped")]
     policy: Option<PathBuf>,
 

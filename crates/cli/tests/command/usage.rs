@@ -36,7 +36,19 @@ fn what_cannot_work_says_why_and_ends_with_its_code() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["demo", "run", "topics", "config", "decode", "correlate", "policy", "simulate"] {
+    for command in [
+        "demo",
+        "run",
+        "topics",
+        "config",
+        "decode",
+        "correlate",
+        "explain",
+        "policy",
+        "validate",
+        "backtest",
+        "simulate",
+    ] {
         let started = run(&[command, "--help"], "");
         assert_eq!(started.code, 0);
         assert!(started.stdout.contains("Examples:"), "{command}");
