@@ -74,7 +74,7 @@ impl Broker {
         let total: i64 = ends.iter().map(|(low, high)| high - low).sum();
         let total = usize::try_from(total).unwrap();
         let mut stored = Vec::new();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(300);
         while stored.len() < total {
             assert!(Instant::now() < deadline, "{topic}: {} of {total} records", stored.len());
             let Some(record) = consumer.poll(Duration::from_millis(100)) else { continue };

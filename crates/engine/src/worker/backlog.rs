@@ -10,7 +10,7 @@ const MOST_WAITING: usize = 2_000;
 const FEW_WAITING: usize = 200;
 
 /// How long the first record waits at most: whoever it waits for may be dead, or its own time may be wrong.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What waits.
 #[derive(Debug, Default)]
