@@ -1,6 +1,6 @@
 //! What the service says of itself while it works: to standard error, filtered as asked.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -10,7 +10,11 @@ use crate::arguments::{Arguments, Command};
 pub fn start(arguments: &Arguments) {
     let default = if matches!(arguments.command, Command::Run(_)) { "info" } else { "warn" };
     let filter = arguments.log.clone().unwrap_or_else(|| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
 }
 
 /// Reads a filter such as `info` or `fenghuo_engine=debug,warn`.

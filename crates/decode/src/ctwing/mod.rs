@@ -109,7 +109,11 @@ fn word(value: &Value) -> Option<String> {
 /// An integer, as number or as its digits in a string.
 fn integer(value: &Value) -> Option<i64> {
     match value {
-        Value::Number(number) => number.as_i64(),
+        // 1.0 is the number 1 in JSON, whoever writes it so; beyond 2^53 no status lies.
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number, and small")]
+        Value::Number(number) => number.as_i64().or_else(|| {
+            number.as_f64().filter(|value| value.fract() == 0.0 && value.abs() < 1e9).map(|value| value as i64)
+        }),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }

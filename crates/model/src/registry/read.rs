@@ -146,6 +146,17 @@ impl Reader {
         if let Some(first) = self.registry.device_by_id.get(&id) {
             return Err(format!("device id {id:?} stands twice, first in line {}", line_of(*first)));
         }
+        // A signal may name either, so that one device's id as another's address would be two houses under one name.
+        if let Some(first) = self.registry.device_by_address.get(&id) {
+            return Err(format!("device id {id:?} stands twice, first as the address in line {}", line_of(*first)));
+        }
+        if let Some(first) = line.address.as_ref().and_then(|address| self.registry.device_by_id.get(address)) {
+            let address = line.address.as_deref().unwrap_or_default();
+            return Err(format!(
+                "device address {address:?} stands twice, first as the id in line {}",
+                line_of(*first)
+            ));
+        }
         if let Some(address) = &line.address {
             if let Some(first) = self.registry.device_by_address.get(address) {
                 return Err(format!("device address {address:?} stands twice, first in line {}", line_of(*first)));
@@ -219,7 +230,9 @@ mod tests {
 {"type":"devise","id":"D4"}
 {"type":"building","id":"B4","lon":1,"lat":2,"premises":"rentel","datum":"wgs84"}
 {"type":"building","id":"B5","lon":1,"lat":2,"datum":"gcj2"}
-nonsense"#,
+nonsense
+{"type":"device","id":"a","building":"B1"}
+{"type":"device","id":"D5","building":"B1","address":"D2"}"#,
         )
         .unwrap_err();
         let expected = [
@@ -233,6 +246,8 @@ nonsense"#,
             "city.jsonl:11: unknown premises \"rentel\"; did you mean `rental`?",
             "city.jsonl:12: unknown datum \"gcj2\"; did you mean `gcj02`?",
             "city.jsonl:13: not a registry object: expected ident at column 2",
+            "city.jsonl:14: device id \"a\" stands twice, first as the address in line 7",
+            "city.jsonl:15: device address \"D2\" stands twice, first as the id in line 7",
         ];
         assert_eq!(faults, expected);
     }
