@@ -250,14 +250,15 @@ fn machine_paths(source: &Source) -> Vec<String> {
     found.map(|(number, path)| complaint(source, number, &format!("`{path}`: a path of one machine"))).collect()
 }
 
+/// Every dependency comes from one registry, none from a repository or a folder elsewhere.
 fn lock_sources(source: &Source) -> Vec<String> {
-    const REGISTRY: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
     if source.path != "Cargo.lock" {
         return Vec::new();
     }
-    let foreign = |line: &str| line.starts_with("source = ") && line != REGISTRY;
-    let found = (1..).zip(source.text.lines()).filter(|(_, line)| foreign(line));
-    found.map(|(number, _)| complaint(source, number, "a dependency that is not from crates.io")).collect()
+    let sources = || (1..).zip(source.text.lines()).filter(|(_, line)| line.starts_with("source = "));
+    let registry = sources().map(|(_, line)| line).find(|line| line.starts_with("source = \"registry+"));
+    let foreign = sources().filter(|(_, line)| Some(*line) != registry);
+    foreign.map(|(number, _)| complaint(source, number, "a dependency from elsewhere than the registry")).collect()
 }
 
 /// Folders of `deploy` without a README.

@@ -60,8 +60,8 @@ fn rows() -> Vec<Row> {
         row("one_writer", "crates/correlate/src/a.rs", "use std::sync::Arc;\n", 0),
         row("machine_paths", "a.md", concat!("see /ho", "me/me/x and /wo", "rk/y\n"), 1),
         row("machine_paths", "a.md", "see ~/x and ./y\n", 0),
-        row("lock_sources", "Cargo.lock", "source = \"registry+https://example.org/index\"\n", 1),
-        row("lock_sources", "Cargo.lock", "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n", 0),
+        row("lock_sources", "Cargo.lock", "source = \"registry+a\"\nsource = \"git+b\"\nsource = \"registry+c\"\n", 2),
+        row("lock_sources", "Cargo.lock", "source = \"registry+a\"\nsource = \"registry+a\"\n", 0),
     ]
 }
 
