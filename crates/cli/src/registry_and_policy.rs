@@ -1,12 +1,34 @@
 //! Reads the registry and policy that a command is given; all that is wrong in both at once.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fenghuo_model::{Fault, Policy, Registry};
 
 use crate::failure::Failure;
+
+/// Where registry and rules are, for every command that needs both.
+#[derive(Debug, clap::Args)]
+pub struct RulesArgs {
+    /// Buildings and devices, JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub registry: PathBuf,
+
+    /// Rules, TOML [default: the policy that `fenghuo policy` prints]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+impl RulesArgs {
+    /// Reads both, as [`read`] does.
+    ///
+    /// # Errors
+    /// As those of [`read`].
+    pub fn read(&self) -> Result<(Arc<Registry>, Arc<Policy>), Failure> {
+        read(&self.registry, self.policy.as_deref())
+    }
+}
 
 /// The registry, and the policy or the default one.
 ///

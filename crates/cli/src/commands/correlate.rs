@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::failure::{Failure, Outcome};
 use crate::input::{self, Line, Lines};
 use crate::output::{Output, remark};
-use crate::registry_and_policy;
+use crate::registry_and_policy::RulesArgs;
 
 const EXAMPLES: &str = "\
 Signals are JSON, one a line; a line {\"tick\":MS} or {\"tick\":MS,\"region\":\"NAME\"} moves the clock.
@@ -27,13 +27,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Buildings and devices, JSON Lines
-    #[arg(long, value_name = "FILE")]
-    registry: PathBuf,
-
-    /// Rules, TOML [default: the policy that `fenghuo policy` prints]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesArgs,
 
     /// At the end of the input, let the clock run until no timer is left
     #[arg(long)]
@@ -45,7 +40,7 @@ pub struct Args {
 
 /// Correlates what comes in.
 pub fn execute(args: &Args) -> Result<Outcome, Failure> {
-    let (registry, policy) = registry_and_policy::read(&args.registry, args.policy.as_deref())?;
+    let (registry, policy) = args.rules.read()?;
     let inputs = input::open(&args.files)?;
     let mut run = Run {
         correlator: Correlator::new(registry, policy),

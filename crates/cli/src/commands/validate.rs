@@ -1,14 +1,12 @@
 //! `fenghuo validate`: whether registry and policy fit each other, before a county finds out.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use fenghuo_model::policy::DEFAULT_TEXT;
 use fenghuo_model::validate::{Finding, PolicySource, Severity, validate};
 
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, remark};
-use crate::registry_and_policy;
+use crate::registry_and_policy::RulesArgs;
 
 const EXAMPLES: &str = "\
 Finds what each file may say alone and what together can never work: a rule for which no building has the
@@ -23,13 +21,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Buildings and devices, JSON Lines
-    #[arg(long, value_name = "FILE")]
-    registry: PathBuf,
-
-    /// Rules, TOML [default: the policy that `fenghuo policy` prints]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesArgs,
 
     /// How findings are written
     #[arg(long, value_enum, default_value = "text")]
@@ -51,8 +44,8 @@ enum Format {
 
 /// Checks registry and policy together.
 pub fn execute(args: &Args) -> Result<Outcome, Failure> {
-    let (registry, policy) = registry_and_policy::read(&args.registry, args.policy.as_deref())?;
-    let (file, text) = match &args.policy {
+    let (registry, policy) = args.rules.read()?;
+    let (file, text) = match &args.rules.policy {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
             (path.display().to_string(), text)
@@ -60,7 +53,7 @@ pub fn execute(args: &Args) -> Result<Outcome, Failure> {
         None => ("default policy".to_owned(), DEFAULT_TEXT.to_owned()),
     };
     let source = PolicySource { policy: &policy, file: &file, text: &text };
-    let findings = validate(&registry, &args.registry.display().to_string(), source);
+    let findings = validate(&registry, &args.rules.registry.display().to_string(), source);
     let mut output = Output::standard();
     for finding in &findings {
         output.line(match args.format {

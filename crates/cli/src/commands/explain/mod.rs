@@ -17,7 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::locale::Locale;
 use crate::output::{Output, remark};
-use crate::registry_and_policy;
+use crate::registry_and_policy::RulesArgs;
 use history::{History, Told};
 
 const EXAMPLES: &str = "\
@@ -35,13 +35,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Buildings and devices, JSON Lines
-    #[arg(long, value_name = "FILE")]
-    registry: PathBuf,
-
-    /// Rules, TOML [default: the policy that `fenghuo policy` prints]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesArgs,
 
     /// Signals in order of arrival, JSON Lines; `-` for standard input
     #[arg(long, value_name = "FILE")]
@@ -93,7 +88,7 @@ fn parse_instant(text: &str) -> Result<i64, String> {
 
 /// Explains an incident, or a building at an instant.
 pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
-    let (registry, policy) = registry_and_policy::read(&args.registry, args.policy.as_deref())?;
+    let (registry, policy) = args.rules.read()?;
     let replay = Replay { registry, policy, inputs: read_inputs(&args.signals)? };
     let explanation = match (&args.incident, &args.building, args.at) {
         (Some(incident), _, _) => replay.explain_incident(incident)?,
