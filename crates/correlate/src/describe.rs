@@ -58,7 +58,7 @@ impl Scribe<'_> {
         let state = IncidentState {
             place: place.id.to_string(),
             buildings: self.buildings(incident),
-            rule: confirmation.map(|confirmation| self.policy.rules[confirmation.rule].id.clone()),
+            rule: confirmation.map(|confirmation| confirmation.rule.to_string()),
             fire_at: Rfc3339(fire_ms),
             satisfied_at: confirmation.map(|confirmation| Rfc3339(confirmation.satisfied_ms)),
             lon: place.lon,

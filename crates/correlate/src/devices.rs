@@ -1,33 +1,39 @@
 //! What devices said of themselves: restores that end evidence, isolations that make it count for nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::evidence::DeviceKey;
 
 /// An `isolate` (with the end of its effect) or an `isolate_restore` (without).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Isolation {
-    at_ms: i64,
+pub(crate) struct Isolation {
+    pub(crate) at_ms: i64,
     /// The first instant that is free again; `None` of an isolate_restore.
-    until_ms: Option<i64>,
+    pub(crate) until_ms: Option<i64>,
 }
 
+/// What one device said of itself, as far as it is remembered.
 #[derive(Debug, Default)]
-struct Statements {
+pub(crate) struct Statements {
     /// Event times of restores, ascending.
-    restores_ms: Vec<i64>,
+    pub(crate) restores_ms: Vec<i64>,
     /// By event time, then arrival.
-    isolations: Vec<Isolation>,
+    pub(crate) isolations: Vec<Isolation>,
 }
 
 impl Statements {
     /// Drops what can no longer matter: restores older than the memory, for evidence before them is forgotten; of
-    /// isolations older than it all but the latest.
-    fn forget(&mut self, before_ms: i64) {
-        let old = self.restores_ms.partition_point(|at_ms| *at_ms < before_ms);
-        self.restores_ms.drain(..old);
+    /// isolations older than it all but the latest. Whether anything was dropped.
+    fn forget(&mut self, before_ms: i64) -> bool {
+        let old_restores = self.restores_ms.partition_point(|at_ms| *at_ms < before_ms);
+        self.restores_ms.drain(..old_restores);
         let old = self.isolations.partition_point(|isolation| isolation.at_ms < before_ms);
         self.isolations.drain(..old.saturating_sub(1));
+        old_restores > 0 || old > 1
+    }
+
+    fn is_empty(&self) -> bool {
+        self.restores_ms.is_empty() && self.isolations.is_empty()
     }
 }
 
@@ -37,9 +43,39 @@ pub(crate) struct Devices {
     by_device: HashMap<DeviceKey, Statements, foldhash::fast::RandomState>,
     /// The number of devices at which forgotten ones are swept out, so that the work stays in proportion.
     sweep_at: usize,
+    touched: Option<HashSet<DeviceKey, foldhash::fast::RandomState>>,
 }
 
 impl Devices {
+    /// From now on remembers what changes, for [`Devices::touched`].
+    pub(crate) fn keep_touched(&mut self) {
+        self.touched.get_or_insert_default();
+    }
+
+    /// The devices of which something else is remembered than when this was last asked.
+    pub(crate) fn touched(&mut self) -> Vec<DeviceKey> {
+        self.touched.as_mut().map(|touched| touched.drain().collect()).unwrap_or_default()
+    }
+
+    /// What a device said of itself.
+    pub(crate) fn get(&self, device: &DeviceKey) -> Option<&Statements> {
+        self.by_device.get(device)
+    }
+
+    /// Puts back what a device said of itself.
+    pub(crate) fn put_back(&mut self, device: DeviceKey, statements: Statements) {
+        self.by_device.insert(device, statements);
+    }
+
+    /// The number of devices at which forgotten ones are swept out.
+    pub(crate) const fn sweep_at(&self) -> usize {
+        self.sweep_at
+    }
+
+    /// Puts that number back.
+    pub(crate) const fn set_sweep_at(&mut self, sweep_at: usize) {
+        self.sweep_at = sweep_at;
+    }
     /// A restore with event time `at_ms`; what happened before `before_ms` is forgotten.
     pub(crate) fn restore(&mut self, device: &DeviceKey, at_ms: i64, before_ms: i64) {
         if at_ms < before_ms {
@@ -63,7 +99,11 @@ impl Devices {
     /// Whether what the device says for `at_ms` is isolated, by what has arrived so far.
     pub(crate) fn is_isolated(&mut self, device: &DeviceKey, at_ms: i64, before_ms: i64) -> bool {
         let Some(statements) = self.by_device.get_mut(device) else { return false };
-        statements.forget(before_ms);
+        if statements.forget(before_ms)
+            && let Some(touched) = &mut self.touched
+        {
+            touched.insert(device.clone());
+        }
         let later = statements.isolations.partition_point(|isolation| isolation.at_ms <= at_ms);
         let latest = later.checked_sub(1).map(|place| statements.isolations[place]);
         latest.and_then(|isolation| isolation.until_ms).is_some_and(|until_ms| at_ms < until_ms)
@@ -95,11 +135,19 @@ impl Devices {
 
     fn statements(&mut self, device: &DeviceKey, before_ms: i64) -> &mut Statements {
         if self.by_device.len() >= self.sweep_at.max(1_024) {
-            self.by_device.retain(|_, statements| {
-                statements.forget(before_ms);
-                !(statements.restores_ms.is_empty() && statements.isolations.is_empty())
+            let touched = &mut self.touched;
+            self.by_device.retain(|device, statements| {
+                if statements.forget(before_ms)
+                    && let Some(touched) = touched
+                {
+                    touched.insert(device.clone());
+                }
+                !statements.is_empty()
             });
             self.sweep_at = self.by_device.len() * 2;
+        }
+        if let Some(touched) = &mut self.touched {
+            touched.insert(device.clone());
         }
         let statements = self.by_device.entry(device.clone()).or_default();
         statements.forget(before_ms);

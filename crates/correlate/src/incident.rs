@@ -1,6 +1,7 @@
 //! An incident: what is held about one building's suspected or confirmed fire, and the buildings it took in.
 
 use std::fmt;
+use std::sync::Arc;
 
 use fenghuo_model::Policy;
 use fenghuo_model::registry::{BuildingIdx, Registry};
@@ -12,7 +13,7 @@ use crate::window::{Series, Window};
 
 /// An incident's id: the first 64 bits of a SHA-256, shown as 16 hexadecimal digits, ordered as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct IncidentId(u64);
+pub(crate) struct IncidentId(pub(crate) u64);
 
 impl IncidentId {
     /// The id of the incident that `evidence` opens: the same input gives the same id anywhere.
@@ -36,8 +37,8 @@ impl fmt::Display for IncidentId {
 /// How an incident was confirmed.
 #[derive(Debug, Clone)]
 pub(crate) struct Confirmation {
-    /// The rule's place in the policy.
-    pub(crate) rule: usize,
+    /// The rule's id; the policy of a later restart need not have it any more.
+    pub(crate) rule: Arc<str>,
     /// The instant at which it held.
     pub(crate) satisfied_ms: i64,
     /// The region's clock then.
@@ -68,6 +69,8 @@ pub(crate) struct DueTimes {
 #[derive(Debug)]
 pub(crate) struct Incident {
     pub(crate) id: IncidentId,
+    /// The number in its region's order of arrival of the evidence that opened it: it tells apart what shares an id.
+    pub(crate) opened: u64,
     /// Decisions published so far.
     pub(crate) revision: u32,
     pub(crate) place: BuildingIdx,
@@ -83,12 +86,15 @@ pub(crate) struct Incident {
     /// When `confirmed` or `update` was last published.
     pub(crate) last_news_ms: i64,
     pub(crate) due: DueTimes,
+    /// Whether it changed since the state was last asked for; see [`crate::incidents::Incidents::touched`].
+    pub(crate) touched: bool,
 }
 
 impl Incident {
-    pub(crate) fn open(id: IncidentId, place: BuildingIdx, clock_ms: i64) -> Self {
+    pub(crate) fn open(id: IncidentId, place: BuildingIdx, opened: u64, clock_ms: i64) -> Self {
         Self {
             id,
+            opened,
             revision: 0,
             place,
             members: vec![Member { building: place, joined_ms: clock_ms, confirmed: false, window: Window::default() }],
@@ -99,15 +105,12 @@ impl Incident {
             last_arrival_ms: clock_ms,
             last_news_ms: clock_ms,
             due: DueTimes::default(),
+            touched: false,
         }
     }
 
     pub(crate) fn is_confirmed(&self) -> bool {
         self.confirmation.is_some()
-    }
-
-    pub(crate) fn member_mut(&mut self, building: BuildingIdx) -> Option<&mut Member> {
-        self.members.iter_mut().find(|member| member.building == building)
     }
 
     /// Whether a building rule has held for the building.

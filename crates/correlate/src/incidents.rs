@@ -25,6 +25,8 @@ pub(crate) struct Timer {
     pub(crate) due_ms: i64,
     pub(crate) incident: IncidentId,
     pub(crate) alarm: Alarm,
+    /// See [`Incident::opened`]; the slot after it never decides, so that a restored list fires in the same order.
+    pub(crate) opened: u64,
     pub(crate) slot: Slot,
 }
 
@@ -35,9 +37,64 @@ pub(crate) struct Incidents {
     free: Vec<Slot>,
     by_building: HashMap<BuildingIdx, Slot, foldhash::fast::RandomState>,
     timers: BTreeSet<Timer>,
+    touched: Option<Touched>,
+}
+
+/// What changed since the state was last asked for.
+#[derive(Debug, Default)]
+struct Touched {
+    /// Incidents that changed; some may have ended since.
+    slots: Vec<Slot>,
+    /// Buildings whose evidence changed, or that joined or left.
+    buildings: BTreeSet<BuildingIdx>,
 }
 
 impl Incidents {
+    /// From now on remembers what changes, for [`Incidents::touched`].
+    pub(crate) fn keep_touched(&mut self) {
+        self.touched.get_or_insert_default();
+    }
+
+    /// The buildings whose record of state is another one than when this was last asked: those in no incident have none
+    /// any more. An incident's own fields stand in the record of its place.
+    pub(crate) fn touched(&mut self) -> BTreeSet<BuildingIdx> {
+        let Some(touched) = self.touched.take() else { return BTreeSet::new() };
+        self.touched = Some(Touched::default());
+        let Touched { slots, mut buildings } = touched;
+        for slot in slots {
+            if let Some(incident) = &mut self.slots[slot as usize] {
+                incident.touched = false;
+                buildings.insert(incident.place);
+            }
+        }
+        buildings
+    }
+
+    fn touch(&mut self, building: BuildingIdx) {
+        if let Some(touched) = &mut self.touched {
+            touched.buildings.insert(building);
+        }
+    }
+
+    /// A building of an incident, to be changed.
+    pub(crate) fn member_mut(&mut self, slot: Slot, building: BuildingIdx) -> Option<&mut Member> {
+        self.touch(building);
+        self.get_mut(slot).members.iter_mut().find(|member| member.building == building)
+    }
+
+    /// All buildings of an incident, to be changed.
+    pub(crate) fn members_mut(&mut self, slot: Slot) -> &mut [Member] {
+        let buildings: Vec<BuildingIdx> = self.get(slot).members.iter().map(|member| member.building).collect();
+        buildings.into_iter().for_each(|building| self.touch(building));
+        &mut self.get_mut(slot).members
+    }
+
+    /// Moves an incident to another of its buildings; every building's record names the place.
+    pub(crate) fn move_to(&mut self, slot: Slot, place: BuildingIdx) {
+        self.members_mut(slot);
+        self.get_mut(slot).place = place;
+    }
+
     /// The open incident that holds the building.
     pub(crate) fn of_building(&self, building: BuildingIdx) -> Option<Slot> {
         self.by_building.get(&building).copied()
@@ -49,7 +106,14 @@ impl Incidents {
 
     /// The incident, to be changed; its due times only through [`Incidents::schedule`].
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Incident {
-        self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open")
+        let incident = self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open");
+        if let Some(touched) = &mut self.touched
+            && !incident.touched
+        {
+            incident.touched = true;
+            touched.slots.push(slot);
+        }
+        incident
     }
 
     /// The window of a building that is in an open incident.
@@ -65,6 +129,7 @@ impl Incidents {
         });
         for member in &incident.members {
             self.by_building.insert(member.building, slot);
+            self.touch(member.building);
         }
         self.slots[slot as usize] = Some(incident);
         slot
@@ -76,6 +141,7 @@ impl Incidents {
         let incident = self.slots[slot as usize].take().expect("an incident ends once");
         for member in &incident.members {
             self.by_building.remove(&member.building);
+            self.touch(member.building);
         }
         self.free.push(slot);
         incident
@@ -85,20 +151,22 @@ impl Incidents {
     pub(crate) fn join(&mut self, slot: Slot, member: Member) {
         let before = self.by_building.insert(member.building, slot);
         assert!(before.is_none(), "a building is in at most one open incident");
+        self.touch(member.building);
         self.get_mut(slot).members.push(member);
     }
 
     /// Takes a building out of its incident.
     pub(crate) fn leave(&mut self, building: BuildingIdx) {
         if let Some(slot) = self.by_building.remove(&building) {
+            self.touch(building);
             self.get_mut(slot).members.retain(|member| member.building != building);
         }
     }
 
     /// Changes an incident's due times.
     pub(crate) fn schedule(&mut self, slot: Slot, change: impl FnOnce(&mut DueTimes)) {
-        let incident = self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open");
-        let (id, before) = (incident.id, incident.due);
+        let incident = self.get_mut(slot);
+        let (id, opened, before) = (incident.id, incident.opened, incident.due);
         change(&mut incident.due);
         let after = incident.due;
         for (alarm, before_ms, after_ms) in [
@@ -108,7 +176,7 @@ impl Incidents {
             (Alarm::Update, before.update_ms, after.update_ms),
         ] {
             if before_ms != after_ms {
-                let timer = |due_ms| Timer { due_ms, incident: id, alarm, slot };
+                let timer = |due_ms| Timer { due_ms, incident: id, alarm, opened, slot };
                 before_ms.map(|due_ms| self.timers.remove(&timer(due_ms)));
                 after_ms.map(|due_ms| self.timers.insert(timer(due_ms)));
             }

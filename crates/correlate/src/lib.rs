@@ -36,6 +36,7 @@ mod judge;
 mod limits;
 mod neighbourhoods;
 mod region;
+pub mod state;
 mod tally;
 mod window;
 
@@ -43,12 +44,13 @@ use std::sync::Arc;
 
 use fenghuo_model::registry::UNPLACED;
 use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal, Tick};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use evidence::DeviceKey;
 pub use examine::{Examination, ExaminedEvidence, ExaminedRule, Minimum, OneMore};
 pub use limits::{Limits, LimitsContradict};
 use region::{Region, StatedPlace, Statement};
+pub use state::{StateChange, StateError};
 
 /// Why a signal was rejected; it changed nothing, not even a clock.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +64,7 @@ pub enum Rejected {
 }
 
 /// What was counted since the beginning.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Signals taken, duplicates included; rejected ones are not.
     pub signals: u64,
@@ -124,6 +126,8 @@ pub struct Correlator {
     /// In the order of their names, `unplaced` among them.
     regions: Vec<(Arc<str>, Region)>,
     counters: Counters,
+    /// What of the counters was written as state, if anybody asks for it.
+    counters_written: Option<Option<Counters>>,
 }
 
 impl Correlator {
@@ -151,7 +155,7 @@ impl Correlator {
             (Arc::clone(&name), Region::new(name, Arc::clone(&registry), Arc::clone(&policy), limits.clone()))
         };
         let regions = names.into_iter().map(region).collect();
-        Ok(Self { registry, policy, regions, counters: Counters::default() })
+        Ok(Self { registry, policy, regions, counters: Counters::default(), counters_written: None })
     }
 
     /// Takes one input and appends the decisions that it causes, in their order.

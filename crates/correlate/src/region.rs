@@ -21,6 +21,7 @@ use crate::duplicates::Duplicates;
 use crate::evidence::{DeviceKey, Evidence, Piece, Voice};
 use crate::incidents::Incidents;
 use crate::neighbourhoods::Neighbourhoods;
+use crate::state::Written;
 use crate::{Counters, Limits, Sizes};
 
 /// A signal with its device, time and place found.
@@ -45,8 +46,8 @@ pub(crate) struct StatedPlace {
 
 /// One region's state.
 pub(crate) struct Region {
-    name: Arc<str>,
-    registry: Arc<Registry>,
+    pub(crate) name: Arc<str>,
+    pub(crate) registry: Arc<Registry>,
     policy: Arc<Policy>,
     /// The policy's memory (H) and largest radius, reckoned once.
     memory_ms: i64,
@@ -54,14 +55,16 @@ pub(crate) struct Region {
     limits: Limits,
     prealarms_are_evidence: bool,
     /// The largest time of receipt so far; nothing before the first signal or tick.
-    clock_ms: Option<i64>,
-    arrivals: u64,
-    duplicates: Duplicates,
-    devices: Devices,
+    pub(crate) clock_ms: Option<i64>,
+    pub(crate) arrivals: u64,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) devices: Devices,
     neighbourhoods: Neighbourhoods,
-    incidents: Incidents,
+    pub(crate) incidents: Incidents,
     /// When a device's fire without a building was last decided on.
-    unplaced: HashMap<DeviceKey, i64, foldhash::fast::RandomState>,
+    pub(crate) unplaced: HashMap<DeviceKey, i64, foldhash::fast::RandomState>,
+    /// What of all this was written as state; nothing where nobody asks for it.
+    pub(crate) written: Option<Written>,
 }
 
 impl Region {
@@ -81,6 +84,7 @@ impl Region {
             neighbourhoods: Neighbourhoods::default(),
             incidents: Incidents::default(),
             unplaced: HashMap::default(),
+            written: None,
         }
     }
 
@@ -184,9 +188,19 @@ impl Region {
             return;
         }
         if self.unplaced.len() >= 1_024 && self.unplaced.len().is_power_of_two() {
-            self.unplaced.retain(|_, last_ms| clock_ms - *last_ms < silence_ms);
+            let written = &mut self.written;
+            self.unplaced.retain(|device, last_ms| {
+                let stays = clock_ms - *last_ms < silence_ms;
+                if let Some(written) = written.as_mut().filter(|_| !stays) {
+                    written.unplaced.insert(device.clone());
+                }
+                stays
+            });
         }
         self.unplaced.insert(statement.device.clone(), clock_ms);
+        if let Some(written) = &mut self.written {
+            written.unplaced.insert(statement.device.clone());
+        }
         let signal = statement.signal;
         let device = statement.device.id(&self.registry);
         let evidence = EvidenceEntry {

@@ -83,6 +83,13 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// A window of what each voice said.
+    pub(crate) fn of(series: Vec<Series>) -> Self {
+        let mut window = Self { series, ..Self::default() };
+        window.count_anew();
+        window
+    }
+
     /// What each voice said, in no order that matters.
     pub(crate) fn series(&self) -> &[Series] {
         &self.series
@@ -132,6 +139,10 @@ impl Window {
             pieces.retain(|piece| !is_wiped(voice, piece));
         }
         self.series.retain(|series| !series.pieces.is_empty());
+        self.count_anew();
+    }
+
+    fn count_anew(&mut self) {
         self.by_voice = self.series.iter().enumerate().map(|(number, series)| (series.voice.clone(), number)).collect();
         self.pieces = self.series.iter().map(|series| series.pieces.len()).sum();
     }

@@ -73,7 +73,7 @@ impl Region {
     /// Opens an incident in a building that is in none.
     fn open(&mut self, evidence: &Evidence, signal_id: Option<&str>, clock_ms: i64, out: &mut Vec<Decision>) {
         let id = IncidentId::of(&self.name, evidence, signal_id, &self.registry);
-        let slot = self.incidents.open(Incident::open(id, evidence.voice.building, clock_ms));
+        let slot = self.incidents.open(Incident::open(id, evidence.voice.building, self.arrivals, clock_ms));
         self.store(slot, evidence, clock_ms);
         let times = &self.policy.incident;
         self.incidents.schedule(slot, |due| {
@@ -111,7 +111,7 @@ impl Region {
             since_ms: clock_ms - self.memory_ms,
             is_apart: |after_ms, until_ms| devices.restored_between(device, after_ms, until_ms),
         };
-        let member = self.incidents.get_mut(slot).member_mut(evidence.voice.building);
+        let member = self.incidents.member_mut(slot, evidence.voice.building);
         member.is_some_and(|member| member.window.add(evidence.clone(), &folding))
     }
 

@@ -108,7 +108,7 @@ impl Region {
             self.end(slot);
             return;
         }
-        if let Some(member) = self.incidents.get_mut(slot).member_mut(building) {
+        if let Some(member) = self.incidents.member_mut(slot, building) {
             member.window.wipe(is_wiped);
         }
         if leaves {
@@ -123,10 +123,11 @@ impl Region {
         self.incidents.leave(building);
         self.neighbourhoods.remove(building);
         let registry = &self.registry;
-        let incident = self.incidents.get_mut(slot);
+        let incident = self.incidents.get(slot);
         let first = incident.members.iter().min_by_key(|m| (m.joined_ms, &registry.building(m.building).id));
         if incident.place == building {
-            incident.place = first.expect("an incident whose last building leaves ends instead").building;
+            let place = first.expect("an incident whose last building leaves ends instead").building;
+            self.incidents.move_to(slot, place);
         }
     }
 }

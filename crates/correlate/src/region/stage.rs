@@ -90,7 +90,7 @@ impl Stage<'_> {
             self.confirm(slot, rule, holding);
             self.mark_counted(slot, rule, holding);
         }
-        if let Some(member) = self.incidents.get_mut(slot).member_mut(building) {
+        if let Some(member) = self.incidents.member_mut(slot, building) {
             member.confirmed = true;
         }
     }
@@ -142,13 +142,16 @@ impl Stage<'_> {
             .filter_map(|building| self.incidents.of_building(building))
             .filter_map(|slot| {
                 let incident = self.incidents.get(slot);
-                incident.confirmation.as_ref().map(|confirmation| (confirmation.clock_ms, incident.id, slot))
+                incident
+                    .confirmation
+                    .as_ref()
+                    .map(|confirmation| (confirmation.clock_ms, incident.id, incident.opened, slot))
             })
             .collect();
         confirmed.sort_unstable();
         confirmed.dedup();
         let within = |place, building| self.scribe.registry.distance_m(place, building) <= radius_m;
-        let mut can = confirmed.into_iter().filter_map(|(_, _, slot)| {
+        let mut can = confirmed.into_iter().filter_map(|(_, _, _, slot)| {
             let place = self.incidents.get(slot).place;
             let takes = free.iter().copied().filter(|building| within(place, *building)).collect();
             Some(self.plan_for(slot, takes, false)).filter(|plan| !plan.takes.is_empty())
@@ -175,6 +178,7 @@ impl Stage<'_> {
 
     fn confirm(&mut self, slot: Slot, rule: usize, holding: &Holding) {
         self.remember(slot);
+        let rule = self.scribe.policy.rules[rule].id.as_str().into();
         let incident = self.incidents.get_mut(slot);
         let satisfied_ms = holding.instant_ms;
         incident.confirmation = Some(Confirmation { rule, satisfied_ms, clock_ms: self.clock_ms });
@@ -197,7 +201,7 @@ impl Stage<'_> {
             .flat_map(|series| series.pieces.iter().filter(move |piece| counts(series, piece)))
             .map(|piece| piece.arrival)
             .collect();
-        let members = self.incidents.get_mut(slot).members.iter_mut();
+        let members = self.incidents.members_mut(slot).iter_mut();
         for piece in members.flat_map(|member| member.window.series_mut()).flat_map(|series| &mut series.pieces) {
             piece.counted = counted.contains(&piece.arrival);
         }

@@ -4,13 +4,14 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fenghuo_correlate::{Correlator, Rejected};
+use fenghuo_correlate::Rejected;
 use fenghuo_model::{Input, Policy, Registry};
 use serde_json::Value;
 
 use crate::generate::Sequence;
 use crate::intake::Reason;
 use crate::oracle::Oracle;
+use crate::restored::Restored;
 
 /// What one input, or the drain, made one side do.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +52,7 @@ pub fn compare(sequence: &Sequence) -> Option<Comparison> {
         Some(input) => oracle.take(input),
         None => Ok(oracle.drain()),
     });
-    let mut correlator = Correlator::new(Arc::clone(&registry), Arc::clone(&policy));
+    let mut correlator = Restored::new(&registry, &policy, sequence.inputs.len() as u64);
     let by_correlator = steps(&inputs, |input| {
         let mut decisions = Vec::new();
         match input {

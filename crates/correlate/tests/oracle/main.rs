@@ -15,6 +15,7 @@ mod publish;
 mod random;
 mod region;
 mod report;
+mod restored;
 mod shrink;
 mod timers;
 mod world;

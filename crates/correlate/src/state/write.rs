@@ -1,0 +1,206 @@
+//! The way there: which of a region's records are other ones now, and what stands in them.
+
+use std::collections::{HashSet, VecDeque};
+
+use fenghuo_model::registry::{BuildingIdx, Registry};
+
+use super::key::{Kind, rest_of};
+use super::records::{
+    AcceptedRecord, BuildingRecord, ConfirmationRecord, DeviceRecord, IdentityRecord, IncidentRecord, Name,
+    PieceRecord, RegionRecord, SeriesRecord, Text,
+};
+use super::{StateChange, envelope};
+use crate::devices::Statements;
+use crate::duplicates::{Identity, Statement};
+use crate::evidence::DeviceKey;
+use crate::incident::{Incident, Member};
+use crate::region::Region;
+use crate::window::Series;
+
+/// What of a region's state was written already.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(super) header: Option<RegionRecord>,
+    /// The numbers with which the records of accepted signals begin.
+    pub(super) chunks: VecDeque<u64>,
+    /// The number after the last accepted signal that was written.
+    pub(super) accepted_to: u64,
+    /// Devices whose unplaced fire was decided on, or forgotten, since.
+    pub(crate) unplaced: HashSet<DeviceKey, foldhash::fast::RandomState>,
+}
+
+impl Region {
+    /// From now on notes what changes.
+    pub(crate) fn keep_changes(&mut self) {
+        self.written.get_or_insert_default();
+        self.incidents.keep_touched();
+        self.devices.keep_touched();
+    }
+
+    /// Appends what changed since the last time.
+    pub(super) fn changes(&mut self, out: &mut Vec<StateChange>) {
+        let Some(mut written) = self.written.take() else { return };
+        let header = self.header();
+        if written.header != Some(header) && header.clock_ms.is_some() {
+            written.header = Some(header);
+            let key = Kind::Region.key(&self.name, "");
+            out.push(StateChange { key, value: Some(envelope::write(&header)) });
+        }
+        self.building_changes(out);
+        self.device_changes(out);
+        self.accepted_changes(&mut written, out);
+        self.unplaced_changes(&mut written, out);
+        self.written = Some(written);
+    }
+
+    fn header(&self) -> RegionRecord {
+        RegionRecord {
+            clock_ms: self.clock_ms,
+            arrivals: self.arrivals,
+            first_accepted: self.duplicates.first_number(),
+            sweep_devices_at: self.devices.sweep_at() as u64,
+        }
+    }
+
+    fn building_changes(&mut self, out: &mut Vec<StateChange>) {
+        for building in self.incidents.touched() {
+            let key = Kind::Building.key(&self.name, &self.registry.building(building).id);
+            let value = self.incidents.of_building(building).and_then(|slot| {
+                let incident = self.incidents.get(slot);
+                let member = incident.members.iter().find(|member| member.building == building)?;
+                Some(envelope::write(&building_record(incident, member, &self.registry)))
+            });
+            out.push(StateChange { key, value });
+        }
+    }
+
+    fn device_changes(&mut self, out: &mut Vec<StateChange>) {
+        let mut keys: Vec<(String, DeviceKey)> =
+            self.devices.touched().into_iter().map(|device| (rest_of(&device, &self.registry), device)).collect();
+        keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        for (rest, device) in keys {
+            let record = |statements: &Statements| DeviceRecord {
+                restores_ms: statements.restores_ms.clone(),
+                isolations: statements
+                    .isolations
+                    .iter()
+                    .map(|isolation| (isolation.at_ms, isolation.until_ms))
+                    .collect(),
+            };
+            let value = self.devices.get(&device).map(|statements| envelope::write(&record(statements)));
+            out.push(StateChange { key: Kind::Device.key(&self.name, &rest), value });
+        }
+    }
+
+    /// The signals accepted since the last time are one record; one whose signals are all forgotten is gone.
+    fn accepted_changes(&self, written: &mut Written, out: &mut Vec<StateChange>) {
+        let key = |number: u64| Kind::Accepted.key(&self.name, &number.to_string());
+        let first = self.duplicates.first_number();
+        while let Some(number) = written.chunks.front().copied()
+            && written.chunks.get(1).copied().unwrap_or(written.accepted_to) <= first
+        {
+            written.chunks.pop_front();
+            out.push(StateChange { key: key(number), value: None });
+        }
+        let from = written.accepted_to.max(first);
+        let fresh = self.duplicates.since(from);
+        if fresh.len() > 0 {
+            let records: Vec<AcceptedRecord<'_>> =
+                fresh.map(|(accepted_ms, statement)| accepted_record(accepted_ms, statement, &self.registry)).collect();
+            out.push(StateChange { key: key(from), value: Some(envelope::write(&records)) });
+            written.chunks.push_back(from);
+        }
+        written.accepted_to = self.duplicates.next_number();
+    }
+
+    fn unplaced_changes(&self, written: &mut Written, out: &mut Vec<StateChange>) {
+        let mut keys: Vec<(String, DeviceKey)> =
+            written.unplaced.drain().map(|device| (rest_of(&device, &self.registry), device)).collect();
+        keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        for (rest, device) in keys {
+            let value = self.unplaced.get(&device).map(envelope::write);
+            out.push(StateChange { key: Kind::Unplaced.key(&self.name, &rest), value });
+        }
+    }
+}
+
+fn name_of<'t>(device: &'t DeviceKey, registry: &'t Registry) -> Name<'t> {
+    match device {
+        DeviceKey::Registered(_) => Name::Registered(Text::Borrowed(device.id(registry))),
+        DeviceKey::Stranger(name) => Name::Stranger(Text::Borrowed(name)),
+    }
+}
+
+fn id_of(building: BuildingIdx, registry: &Registry) -> Text<'_> {
+    Text::Borrowed(&registry.building(building).id)
+}
+
+fn building_record<'t>(incident: &'t Incident, member: &'t Member, registry: &'t Registry) -> BuildingRecord<'t> {
+    BuildingRecord {
+        place: id_of(incident.place, registry),
+        joined_ms: member.joined_ms,
+        confirmed: member.confirmed,
+        series: member.window.series().iter().map(|series| series_record(series, registry)).collect(),
+        incident: (incident.place == member.building).then(|| incident_record(incident)),
+    }
+}
+
+fn series_record<'t>(series: &'t Series, registry: &'t Registry) -> SeriesRecord<'t> {
+    let voice = &series.voice;
+    let pieces = series.pieces.iter().map(|piece| PieceRecord {
+        at_ms: piece.at_ms,
+        received_at_ms: piece.received_at_ms,
+        arrival: piece.arrival,
+        time_is_receipt: piece.time_is_receipt,
+        source: piece.source.as_deref().map(Text::Borrowed),
+        counted: piece.counted,
+        repeats: piece.repeats as u64,
+    });
+    SeriesRecord {
+        device: name_of(&voice.device, registry),
+        location: Text::Borrowed(&voice.location),
+        sensor: Text::Borrowed(voice.sensor.word()),
+        kind: Text::Borrowed(voice.kind.word()),
+        isolated: voice.isolated,
+        unregistered: voice.unregistered,
+        pieces: pieces.collect(),
+    }
+}
+
+fn incident_record(incident: &Incident) -> IncidentRecord<'_> {
+    let confirmation = incident.confirmation.as_ref().map(|confirmation| ConfirmationRecord {
+        rule: Text::Borrowed(&confirmation.rule),
+        satisfied_ms: confirmation.satisfied_ms,
+        clock_ms: confirmation.clock_ms,
+    });
+    IncidentRecord {
+        id: incident.id.0,
+        opened: incident.opened,
+        revision: incident.revision,
+        duplicates: incident.duplicates,
+        confirmation,
+        verified: incident.verified,
+        acknowledged: incident.acknowledged,
+        last_arrival_ms: incident.last_arrival_ms,
+        last_news_ms: incident.last_news_ms,
+        close_ms: incident.due.close_ms,
+        verify_ms: incident.due.verify_ms,
+        escalate_ms: incident.due.escalate_ms,
+        update_ms: incident.due.update_ms,
+    }
+}
+
+fn accepted_record<'t>(accepted_ms: i64, statement: &'t Statement, registry: &'t Registry) -> AcceptedRecord<'t> {
+    AcceptedRecord {
+        accepted_ms,
+        device: name_of(&statement.device, registry),
+        kind: Text::Borrowed(statement.kind.word()),
+        test: statement.test,
+        building: statement.building.as_deref().map(Text::Borrowed),
+        location: statement.location.as_deref().map(Text::Borrowed),
+        identity: match &statement.identity {
+            Identity::Id(id) => IdentityRecord::Id(Text::Borrowed(id)),
+            Identity::EventTime(at_ms) => IdentityRecord::EventTime(*at_ms),
+        },
+    }
+}
