@@ -26,6 +26,8 @@ mod write;
 use std::sync::Arc;
 
 use fenghuo_model::{Policy, Registry};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::{Correlator, Limits, LimitsContradict};
 
@@ -87,6 +89,20 @@ pub enum StateError {
     /// The limits contradict each other.
     #[error(transparent)]
     Limits(#[from] LimitsContradict),
+}
+
+/// The bytes of a record that whoever keeps state adds of its own, in the form of all state records.
+#[must_use]
+pub fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    envelope::write(record)
+}
+
+/// The record of such bytes; `key` is for what is said when they cannot be read.
+///
+/// # Errors
+/// They are damaged, or of a newer version.
+pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StateError> {
+    read::record(key, bytes)
 }
 
 impl Correlator {

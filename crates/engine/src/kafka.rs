@@ -110,13 +110,65 @@ pub fn producer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result
 /// # Errors
 /// A property that librdkafka does not know.
 pub fn reader(kafka: &Kafka, noted: &Arc<Noted>) -> Result<EventConsumer, Failure> {
+    asking(kafka, noted, "read_committed")
+}
+
+/// A consumer without a group that sees records of open transactions too: for questions about the ends of logs.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn ends_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
+    asking(kafka, &Arc::new(Noted::default()), "read_uncommitted")
+}
+
+fn asking(kafka: &Kafka, noted: &Arc<Noted>, isolation: &str) -> Result<EventConsumer, Failure> {
     let mut config = client(kafka, "reader", &[]);
-    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("isolation.level", isolation);
     config.set("auto.offset.reset", "error").set("allow.auto.create.topics", "false");
     // Reading by assignment needs a group's name, and joins none.
     config.set("group.id", format!("{}.reader", kafka.group));
     let context = Context { role: "reader", noted: Arc::clone(noted) };
     config.create_with_context(context).map_err(|error| wrong_property(&error))
+}
+
+/// A reader of whole topics, by assignment: it says when a partition's end is reached.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn whole_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
+    let mut config = client(kafka, "reader", &[("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "5")]);
+    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("auto.offset.reset", "earliest").set("allow.auto.create.topics", "false");
+    config.set("enable.partition.eof", "true").set("check.crcs", "true");
+    config.set("group.id", format!("{}.reader", kafka.group));
+    let context = Context { role: "reader", noted: Arc::new(Noted::default()) };
+    config.create_with_context(context).map_err(|error| wrong_property(&error))
+}
+
+/// The settings of a producer of transactions: each message in it arrives within the transaction's time, or the
+/// transaction fails.
+#[must_use]
+pub fn transactional(kafka: &Kafka, id: &str) -> ClientConfig {
+    let defaults = [
+        ("compression.type", "lz4"),
+        ("queue.buffering.max.messages", "1000000"),
+        ("message.max.bytes", LARGEST_MESSAGE_BYTES),
+        ("retry.backoff.ms", "1"),
+    ];
+    let mut config = client(kafka, "correlate", &defaults);
+    for (key, value) in [
+        ("transactional.id", id),
+        ("transaction.timeout.ms", "10000"),
+        ("message.timeout.ms", "8000"),
+        ("acks", "all"),
+        ("linger.ms", "0"),
+        ("delivery.report.only.error", "true"),
+        ("partitioner", "murmur2_random"),
+        ("allow.auto.create.topics", "false"),
+    ] {
+        config.set(key, value);
+    }
+    config
 }
 
 /// The plain settings of an administrative client.
@@ -140,6 +192,7 @@ pub fn is_refusal(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::TransactionalIdAuthorizationFailed
         )
     )
 }

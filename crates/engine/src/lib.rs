@@ -2,7 +2,8 @@
 //!
 //! Read [`service`] for the life of the process, [`worker`] for the loop of a role, then the roles themselves:
 //! [`decode_role`] (raw records to signals) and [`correlate_role`] (signals to decisions). What must hold whatever
-//! happens stands in [`progress`]: an offset is committed only once everything made of its record is acknowledged.
+//! happens stands in [`progress`] (of the decode role: an offset is committed only once everything made of its record is
+//! acknowledged) and in [`correlate_role::ledger`] (of the correlate role: everything in one transaction, or nothing).
 //!
 //! This crate alone asks the clock, waits, and logs. Scaling out is Kafka's work; nothing of that is rebuilt here.
 
@@ -13,6 +14,7 @@ pub mod decode_role;
 pub mod events;
 pub mod failure;
 pub mod kafka;
+pub mod kill_points;
 pub mod outlet;
 pub mod progress;
 pub mod service;

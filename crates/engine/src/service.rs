@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::config::{Config, RegistrySource};
-use crate::correlate_role::Correlate;
+use crate::correlate_role;
 use crate::decode_role::Decode;
 use crate::failure::Failure;
 use crate::kafka::{EventConsumer, connect, is_refusal, partition_count};
@@ -123,17 +123,17 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     );
     let mut counted = Map::new();
     let (decoded, correlated) = thread::scope(|scope| {
-        let decode = || spawned(config, Decode::new(config, rules.clone()), shutdown);
-        let correlate = || spawned(config, Correlate::new(config, rules.clone()), shutdown);
+        let decode = || as_one(shutdown, || Worker::join(config, Decode::new(config, rules.clone()), shutdown)?.run());
+        let correlate = || as_one(shutdown, || correlate_role::run(config, rules.clone(), shutdown));
         let decoding = role.decodes().then(|| scope.spawn(decode));
         let correlating = role.correlates().then(|| scope.spawn(correlate));
         let broken = |role| move |_| Err(Failure::Panicked(role));
         (
             decoding.map(|worker| worker.join().unwrap_or_else(broken(Decode::ROLE))),
-            correlating.map(|worker| worker.join().unwrap_or_else(broken(Correlate::ROLE))),
+            correlating.map(|worker| worker.join().unwrap_or_else(broken(correlate_role::ROLE))),
         )
     });
-    for (role, ended) in [(Decode::ROLE, decoded), (Correlate::ROLE, correlated)] {
+    for (role, ended) in [(Decode::ROLE, decoded), (correlate_role::ROLE, correlated)] {
         if let Some(ended) = ended {
             counted.insert(role.to_owned(), ended?);
         }
@@ -141,8 +141,8 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     Ok(Value::Object(counted))
 }
 
-/// A worker on its thread; its end, however it comes, is the end of all: half-dead services do not exist.
-fn spawned<T: Task>(config: &Config, task: T, shutdown: &Shutdown) -> Result<Value, Failure> {
+/// A role on its thread; its end, however it comes, is the end of all: half-dead services do not exist.
+fn as_one(shutdown: &Shutdown, role: impl FnOnce() -> Result<Value, Failure>) -> Result<Value, Failure> {
     struct EndOfAll<'s>(&'s Shutdown);
     impl Drop for EndOfAll<'_> {
         fn drop(&mut self) {
@@ -150,7 +150,7 @@ fn spawned<T: Task>(config: &Config, task: T, shutdown: &Shutdown) -> Result<Val
         }
     }
     let _end = EndOfAll(shutdown);
-    Worker::join(config, task, shutdown)?.run()
+    role()
 }
 
 /// Refuses to start where a topic is missing: a mistyped name must not become an empty topic that nobody reads.
@@ -161,7 +161,7 @@ fn require_topics(config: &Config, role: Role, reader: &EventConsumer) -> Result
         needed.extend(config.raw.iter().map(|raw| &raw.topic));
     }
     if role.correlates() {
-        needed.extend([&topics.decisions.dispatch, &topics.decisions.watch]);
+        needed.extend([&topics.decisions.dispatch, &topics.decisions.watch, &topics.state]);
     }
     let mut missing = Vec::new();
     for topic in needed {

@@ -46,6 +46,11 @@ impl Stored<'_> {
     }
 }
 
+/// The record of a value; the key is for what is said when it cannot be read.
+pub(super) fn record<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T, StateError> {
+    Stored { key, value }.read()
+}
+
 /// A region's records, as they are put back: the header first, incidents before the buildings that joined them.
 #[derive(Default)]
 struct OfRegion<'r> {

@@ -1,156 +1,302 @@
-//! The correlate role: signals in, decisions out; one shard for each partition, which nobody else writes.
+//! The correlate role: signals in, decisions out, exactly once; one shard for each partition, which nobody else writes.
 //!
-//! Whoever is assigned a partition reads it again from before what is committed, far enough to have the same windows
-//! as the member before; decisions that those records cause were acknowledged then, and are not published again.
-//! The records go through the correlator exactly in the order of their offsets, ticks included.
+//! Here is the group's side: partitions come and go, and each that is ours has a seat ([`seat`]), a thread that holds its
+//! shard. A shard ([`shard`]) goes on from the state that its predecessor wrote, and writes by transactions what it
+//! consumed, decided and remembers ([`ledger`]), on Kafka ([`kafka_ledger`]). Whatever goes wrong, the seat is left and
+//! taken again from what the log says. A reader of its own ([`read_back`]) sees to it that what was published is there.
 
-mod rebuild;
-mod shard;
+pub mod header;
+pub mod kafka_ledger;
+pub mod ledger;
+pub mod outbox;
+pub mod read_back;
+pub mod replays;
+pub mod seat;
+pub mod shard;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use fenghuo_model::Input;
-use fenghuo_sinks::DecisionTopics;
-use rdkafka::error::KafkaResult;
-use rdkafka::message::Message;
-use serde::Serialize;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::Config;
-use crate::dead_letter;
-use crate::events::TopicPartition;
-use crate::kafka::EventConsumer;
-use crate::outlet::{Outlet, Receipt};
+use crate::events::{Answering, Event, Noted, TopicPartition};
+use crate::failure::Failure;
+use crate::kafka::{EventConsumer, consumer, ends_reader, is_refusal, list_of};
+use crate::service::Shutdown;
 use crate::sources::Rules;
-use crate::worker::{Beginning, Held, Place, Task};
+use crate::worker::Rarely;
 
-use shard::Shard;
+use ledger::Trouble;
+use read_back::ReadBack;
+use seat::{Office, Report, Seat, pause_after};
+use shard::Counters;
 
-/// What was counted, rebuilding apart.
-#[derive(Debug, Default, Serialize)]
-pub struct Counters {
-    /// Records taken.
-    pub records: u64,
-    /// Signals accepted or dropped as duplicates.
-    pub signals: u64,
-    /// Signals dropped as duplicates.
-    pub duplicates: u64,
-    /// Records that are neither signal nor tick, or that the rules reject.
-    pub rejected: u64,
-    /// Ticks.
-    pub ticks: u64,
-    /// Decisions published.
-    pub decisions: u64,
-    /// Of these, those for the dispatch topic.
-    pub dispatched: u64,
-    /// Incidents confirmed.
-    pub confirmed: u64,
-    /// Records read again to rebuild windows.
-    pub rebuilt: u64,
-}
+/// The role's word: its group is `<group>.correlate`.
+pub const ROLE: &str = "correlate";
 
-/// The role's task.
-pub struct Correlate {
-    signals_topic: String,
-    dead_letter_topic: String,
-    topics: DecisionTopics,
-    rebuild_span_ms: i64,
-    rules: Rules,
+/// How long a poll of the group waits: assignments and the beginnings of shards wait as long.
+const POLL_WAIT: Duration = Duration::from_millis(5);
+/// How often the counters are logged.
+const COUNTERS_EVERY: Duration = Duration::from_secs(20);
+
+/// The role at work.
+struct Correlation<'a> {
+    // Dropped in this order.
+    answering: Answering,
+    office: Office,
+    noted: Arc<Noted>,
+    reports: Receiver<Report>,
+    seen: Receiver<Arc<str>>,
+    seats: Vec<Seat>,
+    next_seat: u64,
     counters: Counters,
+    drain_wait: Duration,
+    counted_at: Instant,
+    trouble: Rarely,
+    shutdown: &'a Shutdown,
 }
 
-impl Correlate {
-    /// Nothing correlated yet.
-    #[must_use]
-    pub fn new(config: &Config, rules: Rules) -> Self {
-        let span_ms = config.kafka.rebuild_span_ms.unwrap_or_else(|| rebuild::default_span_ms(&rules.policy));
-        Self {
-            signals_topic: config.topics.signals.clone(),
-            dead_letter_topic: config.topics.dead_letter.clone(),
-            topics: config.topics.decisions.clone(),
-            rebuild_span_ms: span_ms,
+/// Correlates until the shutdown is asked for; what was counted.
+///
+/// # Errors
+/// It cannot start, or cannot go on.
+pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_json::Value, Failure> {
+    let read_back = ReadBack::at_end(&config.kafka, &config.topics.decisions.dispatch)?;
+    let ended = AtomicBool::new(false);
+    let (tell, seen) = channel();
+    thread::scope(|scope| {
+        scope.spawn(|| read_back.run(&tell, &ended));
+        let result = Correlation::join(config, rules, seen, shutdown).and_then(Correlation::run);
+        ended.store(true, Ordering::Release);
+        result
+    })
+}
+
+impl<'a> Correlation<'a> {
+    fn join(
+        config: &Config,
+        rules: Rules,
+        seen: Receiver<Arc<str>>,
+        shutdown: &'a Shutdown,
+    ) -> Result<Self, Failure> {
+        let noted = Arc::new(Noted::default());
+        let consumer = Arc::new(consumer(&config.kafka, ROLE, &noted)?);
+        let topic = config.topics.signals.as_str();
+        consumer.subscribe(&[topic]).map_err(|error| Failure::of_client(ROLE, &error))?;
+        let (report, reports) = channel();
+        let office = Office {
+            kafka: config.kafka.clone(),
+            topics: config.topics.clone(),
             rules,
-            counters: Counters::default(),
-        }
-    }
-
-    /// Takes what was there before: it moves the windows, and everything it causes was published.
-    fn rebuild<M: Message>(&mut self, record: &M, held: &mut Held<Shard>) {
-        self.counters.rebuilt += 1;
-        if let Ok(input) = Input::from_json(record.payload().unwrap_or_default()) {
-            // What the rules rejected then is in the dead-letter topic already.
-            let _ = held.shard.take(&input);
-        }
-        held.shard.say_progress(&held.partition, record.offset(), &held.beginning);
-    }
-}
-
-impl Task for Correlate {
-    type Shard = Shard;
-    const ROLE: &'static str = "correlate";
-
-    fn topics(&self) -> Vec<String> {
-        vec![self.signals_topic.clone()]
-    }
-
-    fn begin(
-        &mut self,
-        consumer: &EventConsumer,
-        partition: &TopicPartition,
-        beginning: &mut Beginning,
-    ) -> KafkaResult<Shard> {
-        beginning.read_from = rebuild::start(consumer, partition, beginning.done, self.rebuild_span_ms)?;
-        Ok(Shard::new(&self.rules))
-    }
-
-    fn take<M: Message>(&mut self, record: &M, held: &mut Held<Shard>, outlet: &Outlet) {
-        if record.offset() < held.beginning.done.offset {
-            self.rebuild(record, held);
-            return;
-        }
-        self.counters.records += 1;
-        let input = Input::from_json(record.payload().unwrap_or_default());
-        let tick_ms = input.as_ref().ok().and_then(shard::time_of_all);
-        let number = held.progress.take(record.offset(), tick_ms);
-        let receipt = Receipt { slot: held.slot, number };
-        self.counters.ticks += u64::from(matches!(input, Ok(Input::Tick(_))));
-        self.counters.signals += u64::from(matches!(input, Ok(Input::Signal(_))));
-        let before = held.shard.counted();
-        let rejected = match &input {
-            Ok(input) => held.shard.take(input).err().map(|rejected| rejected.to_string()),
-            Err(error) => Some(error.to_string()),
+            consumer,
+            ends: Arc::new(ends_reader(&config.kafka)?),
+            reports: report,
+            began: Instant::now(),
         };
-        let (duplicates, confirmed) = held.shard.counted();
-        self.counters.duplicates += duplicates - before.0;
-        self.counters.confirmed += confirmed - before.1;
-        let published_at_ms = if held.shard.decisions().is_empty() { 0 } else { now_ms() };
-        for decision in held.shard.decisions() {
-            self.counters.decisions += 1;
-            self.counters.dispatched += u64::from(decision.is_for_dispatch());
-            outlet.hand_over(&mut held.progress, receipt, |producer| {
-                self.topics.publish(producer, decision, published_at_ms, receipt.pack())
-            });
+        Ok(Self {
+            answering: Answering(Arc::clone(&noted)),
+            office,
+            noted,
+            reports,
+            seen,
+            seats: Vec::new(),
+            next_seat: 0,
+            counters: Counters::default(),
+            drain_wait: Duration::from_millis(config.kafka.drain_wait_ms.unsigned_abs()),
+            counted_at: Instant::now(),
+            trouble: Rarely::default(),
+            shutdown,
+        })
+    }
+
+    fn consumer(&self) -> &EventConsumer {
+        &self.office.consumer
+    }
+
+    fn run(mut self) -> Result<serde_json::Value, Failure> {
+        while !self.shutdown.is_asked() {
+            match self.next_event() {
+                Event::Assigned(partitions) => self.assigned(partitions),
+                Event::Revoked { partitions, lost } => self.revoked(&partitions, lost),
+                Event::Trouble(error) => self.say(&error)?,
+                // Records come by the queues of the seats; offsets go by their transactions.
+                _ => {}
+            }
+            while let Ok(report) = self.reports.try_recv() {
+                self.reported(report)?;
+            }
+            while let Ok(id) = self.seen.try_recv() {
+                self.seats.iter().for_each(|seat| seat.seen(&id));
+            }
+            if self.counted_at.elapsed() >= COUNTERS_EVERY {
+                self.counted_at = Instant::now();
+                tracing::info!(role = ROLE, seats = self.seats.len(), counters = %self.counted(), "counted");
+            }
         }
-        if let Some(reason) = rejected {
-            self.counters.rejected += 1;
-            dead_letter::send(&self.dead_letter_topic, record, &reason, outlet, &mut held.progress, receipt);
+        self.leave()
+    }
+
+    fn next_event(&self) -> Event<'static> {
+        if let Some(event) = self.noted.next() {
+            return event;
+        }
+        match self.consumer().poll(POLL_WAIT) {
+            Some(Err(error)) => Event::Trouble(error),
+            Some(Ok(record)) => {
+                // Its partition's queue was split before it was assigned.
+                tracing::error!(topic = record.topic(), "a record came by the group's own queue");
+                Event::Idle
+            }
+            None => Event::Idle,
         }
     }
 
-    fn may_take(&mut self, _: Place<'_>, _: &[Held<Shard>]) -> bool {
-        true
+    /// The handover is answered at once; each partition is read as soon as its shard has begun.
+    fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        tracing::info!(role = ROLE, partitions = %names(&partitions), "assigned");
+        self.answer(self.consumer().incremental_assign(&TopicPartitionList::new()));
+        for partition in partitions {
+            self.take_seat(partition, Duration::ZERO);
+        }
     }
 
-    fn blocked(&mut self, _: &EventConsumer) {}
+    fn take_seat(&mut self, partition: TopicPartition, wait: Duration) {
+        self.next_seat += 1;
+        match Seat::take(self.next_seat, partition, &self.office, wait) {
+            Ok(seat) => self.seats.push(seat),
+            // The supervisor starts the process anew.
+            Err(reason) => panic!("a partition cannot be held: {reason}"),
+        }
+    }
 
-    fn tick(&mut self, _: &EventConsumer, _: &[Held<Shard>], _: &Outlet) {}
+    fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) {
+        tracing::info!(role = ROLE, partitions = %names(partitions), lost, "revoked");
+        let (leaving, staying) =
+            std::mem::take(&mut self.seats).into_iter().partition(|seat| partitions.contains(&seat.partition));
+        self.seats = staying;
+        self.close(leaving, lost);
+        // What is not assigned here yet need not be unassigned, but the handover must be answered.
+    }
 
-    fn counters(&self) -> serde_json::Value {
-        serde_json::to_value(&self.counters).expect("counters are plain numbers")
+    /// Lets seats write what they have taken, within the configured time; then their partitions are let go.
+    fn close(&mut self, leaving: Vec<Seat>, lost: bool) {
+        for seat in &leaving {
+            if lost { seat.let_go() } else { seat.finish() }
+        }
+        let deadline = Instant::now() + self.drain_wait;
+        while leaving.iter().any(|seat| !seat.has_ended()) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        for seat in leaving.iter().filter(|seat| !seat.has_ended()) {
+            // It can do no harm: whoever holds the partition next ends its transaction before reading anything.
+            tracing::warn!(partition = %seat.partition, "a shard did not end in time; its last transaction is left to the next member");
+            seat.let_go();
+        }
+        let read = leaving.iter().filter(|seat| seat.is_reading).map(|seat| &seat.partition);
+        self.answer(self.consumer().incremental_unassign(&list_of(read)));
+    }
+
+    fn answer(&self, result: Result<(), KafkaError>) {
+        if let Err(error) = result {
+            // The group takes the partitions from us after the session's time, and the next member begins them.
+            tracing::error!(role = ROLE, %error, "a handover was not answered");
+        }
+    }
+
+    fn reported(&mut self, report: Report) -> Result<(), Failure> {
+        match report {
+            Report::Begun { seat, offset } => {
+                let Some(seat) = self.seats.iter_mut().find(|held| held.number == seat) else { return Ok(()) };
+                tracing::info!(role = ROLE, partition = %seat.partition, offset, "begun");
+                seat.is_reading = true;
+                let mut list = TopicPartitionList::new();
+                let TopicPartition { topic, partition } = &seat.partition;
+                let added = list.add_partition_offset(topic, *partition, Offset::Offset(offset));
+                let assigned = added.and_then(|()| self.office.consumer.incremental_assign(&list));
+                self.answer(assigned);
+            }
+            Report::Ended { seat, trouble, counters } => {
+                self.counters.add(&counters);
+                let Some(place) = self.seats.iter().position(|held| held.number == seat) else { return Ok(()) };
+                let seat = self.seats.swap_remove(place);
+                let trouble = trouble.unwrap_or_else(|| Trouble::Anew("it ended by itself".to_owned()));
+                if seat.is_reading {
+                    self.answer(self.consumer().incremental_unassign(&list_of([&seat.partition])));
+                }
+                self.troubled(&seat.partition, &trouble)?;
+                self.take_seat(seat.partition, pause_after(&trouble));
+            }
+        }
+        Ok(())
+    }
+
+    /// What keeps a partition from going on is said loudly; what keeps all of them ends the process.
+    fn troubled(&self, partition: &TopicPartition, trouble: &Trouble) -> Result<(), Failure> {
+        match trouble {
+            Trouble::Anew(reason) => tracing::warn!(%partition, reason, "the shard begins anew from the log"),
+            Trouble::Gap { .. } => tracing::error!(%partition, "ALARM: stopped, the others go on: {trouble}"),
+            Trouble::Refused(reason) => {
+                let (brokers, reason) = (self.office.kafka.brokers.clone(), reason.clone());
+                return Err(Failure::Refused { brokers, reason });
+            }
+            Trouble::Unusable(reason) => return Err(Failure::of_configuration("state", reason.clone())),
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, error: &KafkaError) -> Result<(), Failure> {
+        if let Some((code, reason)) = self.consumer().client().fatal_error() {
+            return Err(Failure::Client { role: ROLE, reason: format!("{code}: {reason}") });
+        }
+        if self.trouble.is_due() {
+            let reason = self.noted.last_error().map(|(_, reason)| reason).unwrap_or_default();
+            let what = if is_refusal(error) { "the broker refuses us; trying on" } else { "trouble with Kafka; trying on" };
+            tracing::warn!(role = ROLE, %error, reason, "{what}");
+        }
+        Ok(())
+    }
+
+    fn counted(&self) -> serde_json::Value {
+        serde_json::to_value(self.counters).expect("counters are plain numbers")
+    }
+
+    fn leave(mut self) -> Result<serde_json::Value, Failure> {
+        tracing::info!(role = ROLE, "ending: what was taken is written");
+        let seats = std::mem::take(&mut self.seats);
+        self.close(seats, false);
+        while let Ok(report) = self.reports.try_recv() {
+            if let Report::Ended { counters, .. } = report {
+                self.counters.add(&counters);
+            }
+        }
+        let counters = self.counted();
+        drop(self.answering);
+        // A handover that came meanwhile is answered by letting go.
+        while let Some(event) = self.noted.next() {
+            match event {
+                Event::Assigned(_) => {
+                    let _ = self.office.consumer.incremental_assign(&TopicPartitionList::new());
+                }
+                Event::Revoked { .. } => {
+                    let _ = self.office.consumer.incremental_unassign(&TopicPartitionList::new());
+                }
+                _ => {}
+            }
+        }
+        // The last one to hold the consumer leaves the group: the others need not wait for the session's time.
+        drop(self.office);
+        tracing::info!(role = ROLE, counters = %counters, "ended");
+        Ok(counters)
     }
 }
 
-/// The one use of a clock here: when a decision is published, which is said in its headers and decides nothing.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+fn names(partitions: &[TopicPartition]) -> String {
+    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -1,63 +1,384 @@
-//! The windows of one signals partition: its regions' correlator, and what it just decided.
+//! The windows of one signals partition and their way through a ledger: begun from state, one transaction after the other.
+//!
+//! A shard knows no Kafka, no thread and no clock: records and times are arguments, and what it wants written is a
+//! [`Transaction`]. Whatever goes wrong with a ledger, the shard is dropped and another one begins from what the log says;
+//! nothing is ever retried in place. That is why a crash at any point changes no decision: each transaction holds the
+//! offsets it consumed, the decisions they caused and the state after them, or none of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use fenghuo_correlate::{Correlator, Rejected};
-use fenghuo_model::{Decision, Input};
+use fenghuo_correlate::{Correlator, Limits, StateChange, StateError};
+use fenghuo_model::{Decision, Input, Signal};
+use fenghuo_sinks::headers::decision_headers;
+use fenghuo_sinks::kafka::key_of;
+use serde::Serialize;
 
-use crate::events::TopicPartition;
+use super::header::{self, Header};
+use super::ledger::{Ledger, Message, Target, Transaction, Trouble};
+use super::outbox::Outbox;
+use super::replays::{Fate, Replays, Source};
 use crate::sources::Rules;
-use crate::worker::Beginning;
 
-/// How often a long rebuild says how far it is.
-const SAY_EVERY: Duration = Duration::from_secs(5);
+/// A decision for dispatch that was not read back after this long is published again.
+pub const READ_BACK_WITHIN_MS: i64 = 30_000;
 
-/// One partition's windows.
-pub struct Shard {
-    correlator: Correlator,
-    decisions: Vec<Decision>,
-    said_at: Instant,
+/// The tail of decisions is read from this long before the last transaction was written: clocks of members differ.
+const TAIL_BEFORE_MS: i64 = 60_000;
+
+/// What was counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Records taken.
+    pub records: u64,
+    /// Signals accepted or dropped as duplicates.
+    pub signals: u64,
+    /// Signals dropped as duplicates.
+    pub duplicates: u64,
+    /// Signals that the decode role sent again, dropped before anything else.
+    pub replayed: u64,
+    /// Records that are neither signal nor tick, or that the rules reject.
+    pub rejected: u64,
+    /// Ticks.
+    pub ticks: u64,
+    /// Decisions published.
+    pub decisions: u64,
+    /// Of these, those for the dispatch topic.
+    pub dispatched: u64,
+    /// Incidents confirmed.
+    pub confirmed: u64,
+    /// Decisions for dispatch that nobody saw in time, published again under their ids.
+    pub published_again: u64,
+    /// Decisions that stood on their topic although the state did not know them; not published a second time.
+    pub already_visible: u64,
+    /// Transactions.
+    pub transactions: u64,
+    /// State records written, removed ones included.
+    pub state_records: u64,
+    /// State records that shards began from.
+    pub restored: u64,
 }
 
-impl Shard {
-    pub(super) fn new(rules: &Rules) -> Self {
-        let correlator = Correlator::new(Arc::clone(&rules.registry), Arc::clone(&rules.policy));
-        Self { correlator, decisions: Vec::new(), said_at: Instant::now() }
-    }
-
-    /// Takes one input; what it decides is then in [`Self::decisions`].
-    pub(super) fn take(&mut self, input: &Input) -> Result<(), Rejected> {
-        self.decisions.clear();
-        self.correlator.take(input, &mut self.decisions)
-    }
-
-    /// What the last input decided.
-    pub(super) fn decisions(&self) -> &[Decision] {
-        &self.decisions
-    }
-
-    /// Duplicates and confirmed incidents so far.
-    pub(super) fn counted(&self) -> (u64, u64) {
-        let counters = self.correlator.counters();
-        (counters.duplicates, counters.confirmed)
-    }
-
-    pub(super) fn say_progress(&mut self, partition: &TopicPartition, offset: i64, beginning: &Beginning) {
-        let left = beginning.done.offset - offset - 1;
-        if left == 0 {
-            tracing::info!(%partition, records = beginning.done.offset - beginning.read_from, "windows rebuilt");
-        } else if self.said_at.elapsed() >= SAY_EVERY {
-            self.said_at = Instant::now();
-            tracing::info!(%partition, left, "rebuilding windows");
+impl Counters {
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            records,
+            signals,
+            duplicates,
+            replayed,
+            rejected,
+            ticks,
+            decisions,
+            dispatched,
+            confirmed,
+            published_again,
+            already_visible,
+            transactions,
+            state_records,
+            restored,
+        } = other;
+        for (sum, more) in [
+            (&mut self.records, records),
+            (&mut self.signals, signals),
+            (&mut self.duplicates, duplicates),
+            (&mut self.replayed, replayed),
+            (&mut self.rejected, rejected),
+            (&mut self.ticks, ticks),
+            (&mut self.decisions, decisions),
+            (&mut self.dispatched, dispatched),
+            (&mut self.confirmed, confirmed),
+            (&mut self.published_again, published_again),
+            (&mut self.already_visible, already_visible),
+            (&mut self.transactions, transactions),
+            (&mut self.state_records, state_records),
+            (&mut self.restored, restored),
+        ] {
+            *sum += more;
         }
     }
 }
 
-/// The time that an input proves to have passed in all regions of its partition: a tick without a region.
-pub(super) fn time_of_all(input: &Input) -> Option<i64> {
-    match input {
-        Input::Tick(tick) if tick.region.is_none() => Some(tick.at_ms),
-        _ => None,
+/// A record of the signals partition.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'r> {
+    /// Its offset.
+    pub offset: i64,
+    /// Its value.
+    pub payload: &'r [u8],
+    /// Its key.
+    pub key: Option<&'r [u8]>,
+}
+
+/// Where a shard begins, and as whom.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// The consumer group.
+    pub deployment: String,
+    /// The signals topic and its partition, for what is said.
+    pub partition: String,
+    /// The first offset that the partition holds, and the one after its last.
+    pub log: (i64, i64),
+    /// Where to go on instead, where somebody accepted that the log does not hold what is to be read next.
+    pub accepted_gap_to: Option<i64>,
+    /// The caller's monotonic clock, milliseconds.
+    pub now_ms: i64,
+}
+
+/// One partition's windows.
+pub struct Shard {
+    correlator: Correlator,
+    partition: String,
+    header: Header,
+    replays: Replays,
+    outbox: Outbox,
+    /// Decisions that were visible when the shard began, by id: what of them is decided again is not published again.
+    visible: HashMap<String, Vec<u8>>,
+    decisions: Vec<Decision>,
+    letters: Vec<Message>,
+    is_ahead: bool,
+    counters: Counters,
+}
+
+impl Shard {
+    /// Goes on from what the log says. In this order: nobody else writes any more, then what was committed, the state up
+    /// to its end, and what is visible of the last decisions.
+    ///
+    /// # Errors
+    /// The ledger cannot be read, belongs to somebody else, or the log lacks what is to be read next.
+    pub fn begin<L: Ledger>(ledger: &mut L, rules: &Rules, beginning: &Beginning) -> Result<Self, Trouble> {
+        ledger.fence()?;
+        let committed = ledger.committed()?;
+        let records = ledger.state()?;
+        let header = header::read(&records).map_err(unusable)?;
+        let next = next_offset(header.as_ref(), committed, beginning)?;
+        let policy = Arc::clone(&rules.policy);
+        let registry = Arc::clone(&rules.registry);
+        let own = header::of_correlator(&records);
+        let correlator = Correlator::restore(registry, policy, &Limits::default(), own).map_err(unusable)?;
+        let mut outbox = Outbox::default();
+        for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
+            outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS).map_err(unusable)?;
+        }
+        let mut visible = HashMap::new();
+        if let Some(header) = &header {
+            for seen in ledger.tail(header.written_ms - TAIL_BEFORE_MS)? {
+                outbox.seen(&seen.id);
+                visible.insert(seen.id, seen.payload);
+            }
+        }
+        let replays = header.as_ref().map(|header| Replays::from_marks(header.marks.clone())).unwrap_or_default();
+        let is_new = header.is_none();
+        let header = header.unwrap_or_else(|| Header {
+            deployment: beginning.deployment.clone(),
+            next_offset: next,
+            written_ms: 0,
+            marks: Vec::new(),
+            policy: None,
+        });
+        let restored = records.len() as u64;
+        Ok(Self {
+            correlator,
+            partition: beginning.partition.clone(),
+            header: Header { next_offset: next, ..header },
+            replays,
+            outbox,
+            visible,
+            decisions: Vec::new(),
+            letters: Vec::new(),
+            // The header of a new partition is written at once: it says whose the partition is.
+            is_ahead: is_new,
+            counters: Counters { restored, ..Counters::default() },
+        })
+    }
+
+    /// The offset of the next signal.
+    #[must_use]
+    pub const fn next_offset(&self) -> i64 {
+        self.header.next_offset
+    }
+
+    /// What was counted since the shard began.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many decisions wait for their transaction.
+    #[must_use]
+    pub fn waiting_decisions(&self) -> usize {
+        self.decisions.len()
+    }
+
+    /// How many decisions for dispatch nobody has seen yet.
+    #[must_use]
+    pub fn unseen(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Whether there is anything to write.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.is_ahead || self.outbox.has_changes()
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Panics
+    /// It lies before what was taken: the reader lost its place.
+    pub fn take(&mut self, record: &Incoming<'_>) {
+        assert!(record.offset >= self.header.next_offset, "{}: offset {} was taken", self.partition, record.offset);
+        self.header.next_offset = record.offset + 1;
+        self.is_ahead = true;
+        self.counters.records += 1;
+        let input = match Input::from_json(record.payload) {
+            Ok(input) => input,
+            Err(error) => return self.reject(record, &error.to_string()),
+        };
+        match &input {
+            Input::Tick(_) => self.counters.ticks += 1,
+            Input::Signal(signal) if self.is_replayed(signal) => {
+                self.counters.replayed += 1;
+                return;
+            }
+            Input::Signal(_) => self.counters.signals += 1,
+        }
+        let before = self.counted();
+        let taken = self.correlator.take(&input, &mut self.decisions);
+        let (duplicates, confirmed) = self.counted();
+        self.counters.duplicates += duplicates - before.0;
+        self.counters.confirmed += confirmed - before.1;
+        if let Err(rejected) = taken {
+            self.reject(record, &rejected.to_string());
+        }
+    }
+
+    /// Somebody who reads the dispatch topic saw the decision of this id.
+    pub fn seen(&mut self, id: &str) {
+        self.outbox.seen(id);
+    }
+
+    /// When something that was not seen is to be published again, on the caller's monotonic clock.
+    #[must_use]
+    pub fn due_ms(&self) -> Option<i64> {
+        self.outbox.next_due_ms()
+    }
+
+    /// Everything that is to become visible at once; `now_ms` is the caller's monotonic clock, `published_at_ms` the time
+    /// of day (Unix milliseconds) that the decisions' headers say.
+    pub fn transaction(&mut self, now_ms: i64, published_at_ms: i64) -> Transaction {
+        let due_ms = now_ms + READ_BACK_WITHIN_MS;
+        let mut messages = self.outbox.overdue(now_ms, due_ms);
+        self.counters.published_again += messages.len() as u64;
+        let mut for_dispatch = Vec::new();
+        for decision in std::mem::take(&mut self.decisions) {
+            let message = message_of(&decision, published_at_ms);
+            if self.is_visible(&message) {
+                self.counters.already_visible += 1;
+                continue;
+            }
+            self.counters.decisions += 1;
+            if message.target == Target::Dispatch {
+                self.counters.dispatched += 1;
+                for_dispatch.push(message.clone());
+            }
+            messages.push(message);
+        }
+        messages.append(&mut self.letters);
+        self.outbox.add(for_dispatch, due_ms);
+        let mut changes = Vec::new();
+        self.correlator.changes(&mut changes);
+        let mut state: Vec<_> = changes.into_iter().map(|StateChange { key, value }| (key, value)).collect();
+        self.outbox.changes(&mut state);
+        self.header.marks = self.replays.marks();
+        self.header.written_ms = published_at_ms;
+        state.push(self.header.record());
+        self.is_ahead = false;
+        self.counters.transactions += 1;
+        self.counters.state_records += state.len() as u64;
+        Transaction { next_offset: self.header.next_offset, messages, state }
+    }
+
+    /// Whether the decode role sent this signal before.
+    fn is_replayed(&mut self, signal: &Signal) -> bool {
+        let Some(source) = signal.source.as_deref().and_then(Source::parse) else { return false };
+        let fate = self.replays.take(source, signal.received_at_ms.or(signal.at_ms));
+        if fate == Fate::NewTopic {
+            tracing::warn!(partition = self.partition, ?source, "a raw topic begins again; its signals are taken");
+        }
+        fate == Fate::Replayed
+    }
+
+    /// Whether the very same decision was visible when the shard began.
+    fn is_visible(&self, message: &Message) -> bool {
+        let id = message.header("ce_id").unwrap_or_default();
+        self.visible.get(id).is_some_and(|payload| *payload == message.payload)
+    }
+
+    fn reject(&mut self, record: &Incoming<'_>, reason: &str) {
+        self.counters.rejected += 1;
+        let (topic, partition) = self.partition.rsplit_once('/').unwrap_or((&self.partition, "0"));
+        let headers = [("topic", topic), ("partition", partition), ("offset", &record.offset.to_string()), ("reason", reason)]
+            .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+        self.letters.push(Message {
+            target: Target::DeadLetter,
+            key: record.key.map(<[u8]>::to_vec),
+            payload: record.payload.to_vec(),
+            headers: headers.to_vec(),
+        });
+    }
+
+    fn counted(&self) -> (u64, u64) {
+        let counters = self.correlator.counters();
+        (counters.duplicates, counters.confirmed)
+    }
+}
+
+/// Where to go on: the state's own word, which became visible together with what it caused.
+fn next_offset(header: Option<&Header>, committed: Option<i64>, beginning: &Beginning) -> Result<i64, Trouble> {
+    let partition = &beginning.partition;
+    let (low, high) = beginning.log;
+    let next = match (header, committed) {
+        (Some(header), _) if header.deployment != beginning.deployment => {
+            return Err(Trouble::Unusable(format!(
+                "the state of {partition} belongs to the group {:?}, and this is {:?}: two deployments need topics of \
+                 their own (set [topics]), or are one (set kafka.group)",
+                header.deployment, beginning.deployment
+            )));
+        }
+        (Some(header), committed) => {
+            if committed.is_some_and(|committed| committed != header.next_offset) {
+                tracing::warn!(%partition, ?committed, state = header.next_offset, "the group's offset is not the state's; the state's holds");
+            }
+            header.next_offset
+        }
+        (None, Some(committed)) if committed > low => {
+            return Err(Trouble::Unusable(format!(
+                "the group has read {partition} up to {committed}, and the state topic knows nothing of it: bring the \
+                 state topic back, or begin anew under another kafka.group"
+            )));
+        }
+        // A group that never committed begins at the beginning: a fire that burns already is news too.
+        (None, _) => low,
+    };
+    match beginning.accepted_gap_to {
+        _ if (low..=high).contains(&next) => Ok(next),
+        Some(to) if to > next && (low..=high).contains(&to) => Ok(to),
+        _ => Err(Trouble::Gap { next, low, high }),
+    }
+}
+
+fn unusable(error: StateError) -> Trouble {
+    Trouble::Unusable(error.to_string())
+}
+
+/// A decision as it is published.
+fn message_of(decision: &Decision, published_at_ms: i64) -> Message {
+    let headers = decision_headers(decision, published_at_ms);
+    Message {
+        target: if decision.is_for_dispatch() { Target::Dispatch } else { Target::Watch },
+        key: Some(key_of(decision).as_bytes().to_vec()),
+        payload: decision.to_json().into_bytes(),
+        headers: headers.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect(),
     }
 }

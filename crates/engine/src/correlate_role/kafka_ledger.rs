@@ -1,0 +1,340 @@
+//! The ledger of a partition on Kafka: transactions of ids of its own, used strictly in turn, and the state topic.
+//!
+//! The ids are made of group, topic and partition, so that whoever holds the partition next has the same ones: its
+//! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids in
+//! turn let the broker finish one transaction while the next is written; each still ends before the next begins.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Headers, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, ClientConfig};
+
+use super::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
+use crate::config::{Kafka, Topics};
+use crate::events::TopicPartition;
+use crate::kafka::{ANSWER_WAIT, EventConsumer, committed, is_refusal, partition_count, transactional, whole_reader};
+use crate::kill_points;
+
+/// Transactional ids of one partition, used in turn.
+const IDS: usize = 2;
+/// How long each step of a transaction may take before its outcome counts as unknown.
+const STEP_WAIT: Duration = Duration::from_secs(10);
+/// How long a predecessor's open transaction may take to end.
+const FENCE_WAIT: Duration = Duration::from_secs(30);
+/// How long a topic may be silent before its end before reading it counts as failed.
+const SILENCE_LIMIT: Duration = Duration::from_secs(20);
+/// How long the tail of decisions waits for transactions of other partitions to end.
+const TAIL_WAIT: Duration = Duration::from_secs(3);
+/// How often a long restore says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// How long one look at the producer's queue takes.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// Counts the messages that a producer gave up.
+#[derive(Default)]
+struct GivenUp {
+    messages: AtomicU64,
+}
+
+impl ClientContext for GivenUp {}
+
+impl ProducerContext for GivenUp {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        self.messages.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
+    }
+}
+
+type TransactionalProducer = BaseProducer<GivenUp>;
+
+/// The ledger of one partition of the signals topic.
+pub struct KafkaLedger {
+    kafka: Kafka,
+    topics: Topics,
+    partition: TopicPartition,
+    /// The group's consumer: whose offsets are committed, as which member.
+    consumer: Arc<EventConsumer>,
+    /// Sees uncommitted records too: the ends of logs.
+    ends: Arc<EventConsumer>,
+    producers: Vec<TransactionalProducer>,
+    turn: usize,
+}
+
+impl KafkaLedger {
+    /// The ledger of `partition`; the clients that write are made when it is fenced.
+    #[must_use]
+    pub fn new(
+        kafka: &Kafka,
+        topics: &Topics,
+        partition: &TopicPartition,
+        consumer: &Arc<EventConsumer>,
+        ends: &Arc<EventConsumer>,
+    ) -> Self {
+        Self {
+            kafka: kafka.clone(),
+            topics: topics.clone(),
+            partition: partition.clone(),
+            consumer: Arc::clone(consumer),
+            ends: Arc::clone(ends),
+            producers: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    fn transactional_id(&self, number: usize) -> String {
+        format!("{}.correlate.{}.{}.{number}", self.kafka.group, self.partition.topic, self.partition.partition)
+    }
+
+    fn number(&self) -> i32 {
+        self.partition.partition
+    }
+
+    fn write(&self, producer: &TransactionalProducer, transaction: &Transaction) -> Result<(), Trouble> {
+        for message in &transaction.messages {
+            self.send(producer, &self.record_of(message))?;
+        }
+        for (key, value) in &transaction.state {
+            let mut record = Outgoing { topic: &self.topics.state, partition: Some(self.number()), ..Outgoing::default() };
+            record.key = Some(key);
+            record.payload = value.as_deref();
+            self.send(producer, &record)?;
+        }
+        Ok(())
+    }
+
+    fn record_of<'m>(&'m self, message: &'m Message) -> Outgoing<'m> {
+        Outgoing {
+            topic: match message.target {
+                Target::Dispatch => &self.topics.decisions.dispatch,
+                Target::Watch => &self.topics.decisions.watch,
+                Target::DeadLetter => &self.topics.dead_letter,
+            },
+            partition: None,
+            key: message.key.as_deref(),
+            payload: Some(&message.payload),
+            headers: &message.headers,
+        }
+    }
+
+    /// Hands a record over; again while the producer's queue is full.
+    fn send(&self, producer: &TransactionalProducer, outgoing: &Outgoing<'_>) -> Result<(), Trouble> {
+        let began = Instant::now();
+        let mut record = outgoing.record();
+        loop {
+            match producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if began.elapsed() < STEP_WAIT => {
+                    producer.poll(LOOK);
+                    record = back;
+                }
+                Err((error, _)) => return Err(trouble(&error, &format!("topic {}: write", outgoing.topic))),
+            }
+        }
+    }
+
+    /// Waits until everything that was handed over is in the logs.
+    fn settle(&self, producer: &TransactionalProducer) -> Result<(), Trouble> {
+        let began = Instant::now();
+        producer.poll(Duration::ZERO);
+        while producer.in_flight_count() > 0 {
+            if began.elapsed() >= STEP_WAIT {
+                return Err(Trouble::Anew("messages of the transaction are not acknowledged".to_owned()));
+            }
+            producer.poll(LOOK);
+        }
+        match producer.context().messages.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            given_up => Err(Trouble::Anew(format!("{given_up} messages of the transaction were given up"))),
+        }
+    }
+
+    /// Reads partitions from the offsets given to their ends as they are for a read_committed reader; `wait` is for
+    /// transactions that are open there now.
+    fn read_to_end(
+        &self,
+        from: &[(String, i32, i64)],
+        wait: Duration,
+        mut each: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
+    ) -> Result<(), Trouble> {
+        let reader = whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?;
+        let deadline = Instant::now() + wait;
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, offset) in from {
+            let (_, high) = watermarks(&self.ends, topic, *partition)?;
+            // A partition's end for a read_committed reader is the beginning of the first open transaction.
+            while watermarks(&reader, topic, *partition)?.1 < high && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(|error| anew(&error, "assign"))?;
+        }
+        reader.assign(&list).map_err(|error| anew(&error, "assign"))?;
+        let mut open = from.len();
+        let mut heard_at = Instant::now();
+        while open > 0 {
+            match reader.poll(Duration::from_millis(100)) {
+                Some(Ok(record)) => {
+                    heard_at = Instant::now();
+                    each(&record);
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    heard_at = Instant::now();
+                    open -= 1;
+                }
+                Some(Err(error)) if is_refusal(&error) => return Err(trouble(&error, "read")),
+                Some(Err(error)) if heard_at.elapsed() >= SILENCE_LIMIT => return Err(anew(&error, "read")),
+                None if heard_at.elapsed() >= SILENCE_LIMIT => {
+                    return Err(Trouble::Anew("a topic's end was not reached".to_owned()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ledger for KafkaLedger {
+    fn fence(&mut self) -> Result<(), Trouble> {
+        self.producers.clear();
+        for number in 0..IDS {
+            let id = self.transactional_id(number);
+            let config: ClientConfig = transactional(&self.kafka, &id);
+            let made: Result<TransactionalProducer, _> = config.create_with_context(GivenUp::default());
+            let producer = made.map_err(|error| Trouble::Unusable(error.to_string()))?;
+            producer.init_transactions(FENCE_WAIT).map_err(|error| trouble(&error, &format!("transactional id {id}")))?;
+            self.producers.push(producer);
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) -> Result<Option<i64>, Trouble> {
+        let all = committed(&self.consumer, [&self.partition]).map_err(|error| trouble(&error, "committed offset"))?;
+        Ok(all.get(&self.partition).map(|committed| committed.position.offset))
+    }
+
+    fn state(&mut self) -> Result<StateRecords, Trouble> {
+        let topic = self.topics.state.clone();
+        let (low, high) = watermarks(&self.ends, &topic, self.number())?;
+        let began = Instant::now();
+        let mut said_at = began;
+        let mut records = StateRecords::new();
+        let mut read = 0_u64;
+        self.read_to_end(&[(topic.clone(), self.number(), low)], FENCE_WAIT, |record| {
+            read += 1;
+            let key = record.key().unwrap_or_default();
+            match record.payload() {
+                Some(value) => records.insert(key.to_vec(), value.to_vec()),
+                None => records.remove(key),
+            };
+            if said_at.elapsed() >= SAY_EVERY {
+                said_at = Instant::now();
+                tracing::info!(partition = %self.partition, left = high - record.offset(), "restoring state");
+            }
+        })?;
+        let (alive, took_ms) = (records.len(), began.elapsed().as_millis());
+        tracing::info!(partition = %self.partition, read, alive, took_ms, "state restored");
+        kill_points::pass("state-restored");
+        Ok(records)
+    }
+
+    fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble> {
+        let mut asked = TopicPartitionList::new();
+        let decisions = &self.topics.decisions;
+        for topic in [&decisions.dispatch, &decisions.watch] {
+            let count = partition_count(&self.ends, topic).map_err(|error| trouble(&error, topic))?;
+            for partition in 0..count.unwrap_or(0) {
+                let since = Offset::Offset(since_ms.max(0));
+                asked.add_partition_offset(topic, partition, since).map_err(|error| anew(&error, topic))?;
+            }
+        }
+        let found = self.ends.offsets_for_times(asked, ANSWER_WAIT).map_err(|error| trouble(&error, "decisions"))?;
+        let from: Vec<(String, i32, i64)> = found
+            .elements()
+            .iter()
+            .filter_map(|element| match element.offset() {
+                Offset::Offset(offset) => Some((element.topic().to_owned(), element.partition(), offset)),
+                _ => None,
+            })
+            .collect();
+        let mut visible = Vec::new();
+        self.read_to_end(&from, TAIL_WAIT, |record| {
+            let headers = record.headers().into_iter().flat_map(Headers::iter);
+            let id = headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
+            if let Some(id) = id {
+                visible.push(Visible { id: id.to_owned(), payload: record.payload().unwrap_or_default().to_vec() });
+            }
+        })?;
+        Ok(visible)
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), Trouble> {
+        let turn = self.turn;
+        self.turn = (turn + 1) % self.producers.len();
+        let producer = &self.producers[turn];
+        producer.begin_transaction().map_err(|error| trouble(&error, "begin"))?;
+        kill_points::pass("before-produce");
+        self.write(producer, transaction)?;
+        kill_points::pass("after-produce");
+        let mut offsets = TopicPartitionList::new();
+        let next = Offset::Offset(transaction.next_offset);
+        offsets.add_partition_offset(&self.partition.topic, self.number(), next).map_err(|error| anew(&error, "offset"))?;
+        // With cooperative assignment the generation moves without a poll: asked for anew every time.
+        let member = self.consumer.group_metadata();
+        let member = member.ok_or_else(|| Trouble::Anew("we are no member of the group".to_owned()))?;
+        producer
+            .send_offsets_to_transaction(&offsets, &member, STEP_WAIT)
+            .map_err(|error| trouble(&error, "offsets of the transaction"))?;
+        kill_points::pass("offsets-sent");
+        // Nothing may be under way any more: the client's own flush would sleep for 100 ms.
+        self.settle(producer)?;
+        kill_points::pass_soon("commit-sent");
+        producer.commit_transaction(STEP_WAIT).map_err(|error| trouble(&error, "commit"))?;
+        kill_points::pass("committed");
+        Ok(())
+    }
+}
+
+/// A record on its way to a producer.
+#[derive(Default)]
+struct Outgoing<'m> {
+    topic: &'m str,
+    partition: Option<i32>,
+    key: Option<&'m [u8]>,
+    payload: Option<&'m [u8]>,
+    headers: &'m [(String, Vec<u8>)],
+}
+
+impl Outgoing<'_> {
+    fn record(&self) -> BaseRecord<'_, [u8], [u8]> {
+        let mut record = BaseRecord::to(self.topic);
+        record.partition = self.partition;
+        record.key = self.key;
+        record.payload = self.payload;
+        if !self.headers.is_empty() {
+            let empty = OwnedHeaders::new_with_capacity(self.headers.len());
+            let all = self.headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+            record.headers = Some(all);
+        }
+        record
+    }
+}
+
+fn watermarks(reader: &EventConsumer, topic: &str, partition: i32) -> Result<(i64, i64), Trouble> {
+    let asked = reader.fetch_watermarks(topic, partition, ANSWER_WAIT);
+    asked.map_err(|error| trouble(&error, &format!("ends of {topic}/{partition}")))
+}
+
+fn anew(error: &KafkaError, what: &str) -> Trouble {
+    Trouble::Anew(format!("{what}: {error}"))
+}
+
+/// Refused for good, or to be begun anew.
+fn trouble(error: &KafkaError, what: &str) -> Trouble {
+    if is_refusal(error) { Trouble::Refused(format!("{what}: {error}")) } else { anew(error, what) }
+}

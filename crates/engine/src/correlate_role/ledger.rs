@@ -1,0 +1,122 @@
+//! What a shard needs of the log that keeps it: who writes alone, what stands there, and one transaction at a time.
+//!
+//! [`Ledger`] is small so that two things can be one: Kafka (`kafka_ledger.rs`) and a log in memory that crashes at any
+//! point (`tests/simulation`), against which thousands of seeds are tried.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The records of state, the last of each key.
+pub type StateRecords = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// To which topic a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Target {
+    /// What engines are to hear of.
+    Dispatch,
+    /// Everything else that was decided.
+    Watch,
+    /// What could not be read, or may not be said.
+    DeadLetter,
+}
+
+/// A message that a shard publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Where to.
+    pub target: Target,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value.
+    pub payload: Vec<u8>,
+    /// Its headers, in their order.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Message {
+    /// The text of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
+        str::from_utf8(value).ok()
+    }
+}
+
+/// Everything that becomes visible at once, or never.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The offset of the first signal that is not part of it.
+    pub next_offset: i64,
+    /// What is published.
+    pub messages: Vec<Message>,
+    /// State records that are other ones now; nothing for one that is gone.
+    pub state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// A decision that a read_committed reader sees on the dispatch or watch topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visible {
+    /// `incident/revision`, or what stands in its place; the header `ce_id`.
+    pub id: String,
+    /// The decision.
+    pub payload: Vec<u8>,
+}
+
+/// Why a ledger cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Whether the last transaction took place is not known, or another writer took over: the ledger is of no use any
+    /// more, and the shard begins anew from what the log says.
+    #[error("{0}")]
+    Anew(String),
+    /// The log does not hold what is to be read next.
+    #[error("the log begins at {low} and ends at {high}; to be read next is {next}")]
+    Gap {
+        /// What is to be read next.
+        next: i64,
+        /// The first offset that is there.
+        low: i64,
+        /// The offset after the last.
+        high: i64,
+    },
+    /// We are not let in; no retry helps.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// What stands there cannot be gone on from; no retry helps.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// The log of one partition: its state, its offset, its decisions.
+pub trait Ledger {
+    /// Ends what a predecessor left open; from then on nobody else writes for this partition.
+    ///
+    /// # Errors
+    /// It is not known whether that is so.
+    fn fence(&mut self) -> Result<(), Trouble>;
+
+    /// The offset of the next signal as the group has it; nothing if it never committed.
+    ///
+    /// # Errors
+    /// Nobody answered.
+    fn committed(&mut self) -> Result<Option<i64>, Trouble>;
+
+    /// All records of state, read to the end that the log had after [`Self::fence`].
+    ///
+    /// # Errors
+    /// The end was not reached.
+    fn state(&mut self) -> Result<StateRecords, Trouble>;
+
+    /// The decisions that are visible on dispatch and watch and were published at or after an instant (Unix milliseconds).
+    ///
+    /// # Errors
+    /// The end was not reached.
+    fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble>;
+
+    /// Makes a transaction visible as a whole.
+    ///
+    /// # Errors
+    /// It did not take place, or nobody knows; the ledger is then of no use any more.
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), Trouble>;
+}

@@ -1,0 +1,190 @@
+//! Decisions for dispatch that were published and that an independent reader has not yet seen.
+//!
+//! A transaction that took place and whose messages are not there would be a fault beyond the protocol. So every
+//! decision for dispatch stays in the state until it was read back; one that is not seen in time is published again,
+//! under the same id. The decisions of one transaction are one record.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::ledger::Message;
+
+/// The header of a decision that is published again because nobody saw it.
+pub const REPEATED: &str = "repeated";
+
+const KEY: &str = "outbox/";
+
+/// The decisions of one transaction that were not seen yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Bundle {
+    messages: Vec<Message>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    bundle: Bundle,
+    /// When it counts as overdue, on the caller's clock.
+    due_ms: i64,
+}
+
+/// What was not seen yet.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    bundles: BTreeMap<u64, Kept>,
+    by_id: HashMap<String, u64>,
+    next: u64,
+    /// Bundles whose record is another one now.
+    touched: Vec<u64>,
+}
+
+impl Outbox {
+    /// Whether a state record's key is one of the outbox's.
+    #[must_use]
+    pub fn owns(key: &[u8]) -> bool {
+        key.starts_with(KEY.as_bytes())
+    }
+
+    /// Puts a record back; what it holds is due at `due_ms`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn put_back(&mut self, key: &[u8], value: &[u8], due_ms: i64) -> Result<(), fenghuo_correlate::StateError> {
+        let bundle: Bundle = fenghuo_correlate::state::decode(key, value)?;
+        let number = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(KEY)?.parse().ok()).unwrap_or(self.next);
+        self.next = self.next.max(number + 1);
+        self.keep(number, bundle.messages, due_ms);
+        Ok(())
+    }
+
+    /// Keeps the decisions of a transaction.
+    pub fn add(&mut self, messages: Vec<Message>, due_ms: i64) {
+        if messages.is_empty() {
+            return;
+        }
+        let number = self.next;
+        self.next += 1;
+        self.keep(number, messages, due_ms);
+        self.touched.push(number);
+    }
+
+    fn keep(&mut self, number: u64, messages: Vec<Message>, due_ms: i64) {
+        for message in &messages {
+            self.by_id.insert(id_of(message).to_owned(), number);
+        }
+        self.bundles.insert(number, Kept { bundle: Bundle { messages }, due_ms });
+    }
+
+    /// Somebody saw the decision of this id.
+    pub fn seen(&mut self, id: &str) {
+        let Some(number) = self.by_id.remove(id) else { return };
+        if let Some(kept) = self.bundles.get_mut(&number) {
+            kept.bundle.messages.retain(|message| id_of(message) != id);
+            if kept.bundle.messages.is_empty() {
+                self.bundles.remove(&number);
+                self.touched.push(number);
+            }
+        }
+    }
+
+    /// Decisions that should have been seen by now, marked as repeated; they are due again at `due_again_ms`.
+    pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Message> {
+        let late = self.bundles.values_mut().filter(|kept| kept.due_ms <= now_ms);
+        let mut messages = Vec::new();
+        for kept in late {
+            kept.due_ms = due_again_ms;
+            messages.extend(kept.bundle.messages.iter().cloned());
+        }
+        for message in &mut messages {
+            message.headers.push((REPEATED.to_owned(), b"true".to_vec()));
+        }
+        messages
+    }
+
+    /// When the first of them is due.
+    #[must_use]
+    pub fn next_due_ms(&self) -> Option<i64> {
+        self.bundles.values().map(|kept| kept.due_ms).min()
+    }
+
+    /// How many were not seen yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether all were seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Whether a record is another one now.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// Appends the records that are other ones now.
+    pub fn changes(&mut self, out: &mut Vec<(Vec<u8>, Option<Vec<u8>>)>) {
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        for number in self.touched.drain(..) {
+            let value = self.bundles.get(&number).map(|kept| fenghuo_correlate::state::encode(&kept.bundle));
+            out.push((format!("{KEY}{number}").into_bytes(), value));
+        }
+    }
+}
+
+fn id_of(message: &Message) -> &str {
+    message.header("ce_id").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlate_role::ledger::Target;
+
+    fn message(id: &str) -> Message {
+        let headers = vec![("ce_id".to_owned(), id.as_bytes().to_vec())];
+        Message { target: Target::Dispatch, key: None, payload: id.as_bytes().to_vec(), headers }
+    }
+
+    fn changes(outbox: &mut Outbox) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut out = Vec::new();
+        outbox.changes(&mut out);
+        out
+    }
+
+    #[test]
+    fn a_bundle_is_one_record_until_all_of_it_was_seen() {
+        let mut outbox = Outbox::default();
+        outbox.add(vec![], 5);
+        assert!(!outbox.has_changes());
+        outbox.add(vec![message("a/1"), message("b/1")], 5);
+        let written = changes(&mut outbox);
+        assert_eq!(written.len(), 1);
+        outbox.seen("a/1");
+        outbox.seen("a/1");
+        outbox.seen("z/9");
+        assert_eq!((outbox.len(), changes(&mut outbox).len()), (1, 0));
+        assert!(outbox.overdue(4, 9).is_empty());
+        let late = outbox.overdue(5, 9);
+        assert_eq!(late.iter().map(id_of).collect::<Vec<_>>(), ["b/1"]);
+        assert_eq!(late[0].header(REPEATED), Some("true"));
+        assert_eq!(outbox.next_due_ms(), Some(9));
+
+        // Another shard goes on from the record, which still holds both.
+        let mut taken_over = Outbox::default();
+        let (key, value) = &written[0];
+        assert!(Outbox::owns(key));
+        taken_over.put_back(key, value.as_ref().unwrap(), 7).unwrap();
+        assert_eq!((taken_over.len(), taken_over.next_due_ms()), (2, Some(7)));
+        taken_over.add(vec![message("c/1")], 8);
+        assert_ne!(changes(&mut taken_over)[0].0, *key);
+
+        outbox.seen("b/1");
+        assert_eq!(changes(&mut outbox), [(key.clone(), None)]);
+        assert!(outbox.is_empty());
+    }
+}

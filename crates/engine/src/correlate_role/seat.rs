@@ -1,0 +1,276 @@
+//! A partition that is ours: one thread that begins its shard, reads its queue and writes its transactions.
+//!
+//! A transaction with a decision in it is written at once; what arrives while it is being written joins the next one.
+//! Without a decision, one is written when a batch is full or a short time has passed. Nothing is shared between seats but
+//! the clients of the group.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+
+use super::kafka_ledger::KafkaLedger;
+use super::ledger::{Ledger as _, Trouble};
+use super::shard::{Beginning, Counters, Incoming, Shard};
+use crate::config::{Kafka, Topics};
+use crate::events::{Context, TopicPartition};
+use crate::kafka::{ANSWER_WAIT, EventConsumer};
+use crate::sources::Rules;
+
+/// Records of one transaction at most: a crash makes no more than this again.
+const MOST_RECORDS: usize = 4_000;
+/// How long records without a decision wait for their transaction.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// How long the queue is waited for while nothing else is to be done; orders wait as long.
+const QUEUE_WAIT: Duration = Duration::from_millis(20);
+/// How long after trouble a shard begins anew.
+const ANEW_AFTER: Duration = Duration::from_millis(500);
+
+/// What every seat of a process needs.
+#[derive(Clone)]
+pub struct Office {
+    /// The connection.
+    pub kafka: Kafka,
+    /// The topics.
+    pub topics: Topics,
+    /// Registry and policy.
+    pub rules: Rules,
+    /// The group's consumer.
+    pub consumer: Arc<EventConsumer>,
+    /// Sees the ends of logs.
+    pub ends: Arc<EventConsumer>,
+    /// Where seats say what became of them.
+    pub reports: Sender<Report>,
+    /// When the process began: its monotonic clock.
+    pub began: Instant,
+}
+
+impl Office {
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// What a seat says.
+#[derive(Debug)]
+pub enum Report {
+    /// Its shard has begun: its queue is to be filled from this offset on.
+    Begun {
+        /// Which assignment of the partition.
+        seat: u64,
+        /// The offset of the next signal.
+        offset: i64,
+    },
+    /// It ended, as it was told or in trouble.
+    Ended {
+        /// Which assignment of the partition.
+        seat: u64,
+        /// Why, if not as it was told.
+        trouble: Option<Trouble>,
+        /// What was counted.
+        counters: Box<Counters>,
+    },
+}
+
+const GO_ON: u8 = 0;
+const FINISH: u8 = 1;
+const LET_GO: u8 = 2;
+
+/// A seat as the role's loop sees it.
+pub struct Seat {
+    /// Its number: another assignment of the partition has another.
+    pub number: u64,
+    /// Its partition.
+    pub partition: TopicPartition,
+    /// Whether its queue is being filled.
+    pub is_reading: bool,
+    orders: Arc<AtomicU8>,
+    seen: Sender<Arc<str>>,
+    thread: JoinHandle<()>,
+}
+
+impl Seat {
+    /// Begins the shard of a partition on a thread of its own, after `wait`.
+    ///
+    /// # Errors
+    /// The client has no queue for it, or the system no thread.
+    pub fn take(number: u64, partition: TopicPartition, office: &Office, wait: Duration) -> Result<Self, String> {
+        // Before the partition is assigned, so that none of its records goes to the group's own queue.
+        let queue = office.consumer.split_partition_queue(&partition.topic, partition.partition);
+        let queue = queue.ok_or_else(|| format!("{partition} has no queue"))?;
+        let orders = Arc::new(AtomicU8::new(GO_ON));
+        let (seen, of_read_back) = channel();
+        let mut holder = Holder {
+            number,
+            partition: partition.clone(),
+            office: office.clone(),
+            orders: Arc::clone(&orders),
+            of_read_back,
+            counters: Counters::default(),
+        };
+        let run = move || holder.run(&queue, wait);
+        let name = format!("shard {}", partition.partition);
+        let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| error.to_string())?;
+        Ok(Self { number, partition, is_reading: false, orders, seen, thread })
+    }
+
+    /// Tells it to write what it has taken, and to end.
+    pub fn finish(&self) {
+        self.orders.fetch_max(FINISH, Ordering::Release);
+    }
+
+    /// Tells it to end at once: somebody else has the partition already.
+    pub fn let_go(&self) {
+        self.orders.fetch_max(LET_GO, Ordering::Release);
+    }
+
+    /// Tells it that a decision was seen.
+    pub fn seen(&self, id: &Arc<str>) {
+        // A seat that has ended needs no news.
+        let _ = self.seen.send(Arc::clone(id));
+    }
+
+    /// Whether its thread has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// The thread's own side.
+struct Holder {
+    number: u64,
+    partition: TopicPartition,
+    office: Office,
+    orders: Arc<AtomicU8>,
+    of_read_back: Receiver<Arc<str>>,
+    counters: Counters,
+}
+
+impl Holder {
+    fn run(&mut self, queue: &PartitionQueue<Context>, wait: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < wait && self.ordered() == GO_ON {
+            std::thread::sleep(QUEUE_WAIT.min(wait));
+        }
+        let trouble = self.hold(queue).err();
+        // The loop may have ended before us.
+        let counters = Box::new(self.counters);
+        let _ = self.office.reports.send(Report::Ended { seat: self.number, trouble, counters });
+    }
+
+    fn ordered(&self) -> u8 {
+        self.orders.load(Ordering::Acquire)
+    }
+
+    fn hold(&mut self, queue: &PartitionQueue<Context>) -> Result<(), Trouble> {
+        if self.ordered() != GO_ON {
+            return Ok(());
+        }
+        let Office { kafka, topics, consumer, ends, .. } = &self.office;
+        let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends);
+        let mut shard = Shard::begin(&mut ledger, &self.office.rules, &self.beginning()?)?;
+        let begun = Report::Begun { seat: self.number, offset: shard.next_offset() };
+        if self.office.reports.send(begun).is_err() {
+            return Ok(());
+        }
+        let result = self.work(queue, &mut shard, &mut ledger);
+        self.counters = *shard.counters();
+        result
+    }
+
+    fn beginning(&self) -> Result<Beginning, Trouble> {
+        let TopicPartition { topic, partition } = &self.partition;
+        let log = self.office.ends.fetch_watermarks(topic, *partition, ANSWER_WAIT);
+        let log = log.map_err(|error| Trouble::Anew(format!("ends of {}: {error}", self.partition)))?;
+        Ok(Beginning {
+            deployment: self.office.kafka.group.clone(),
+            partition: self.partition.to_string(),
+            log,
+            accepted_gap_to: None,
+            now_ms: self.office.now_ms(),
+        })
+    }
+
+    fn work(
+        &mut self,
+        queue: &PartitionQueue<Context>,
+        shard: &mut Shard,
+        ledger: &mut KafkaLedger,
+    ) -> Result<(), Trouble> {
+        let mut written_at = Instant::now();
+        loop {
+            let wait = if shard.is_ahead() { FLUSH_EVERY.saturating_sub(written_at.elapsed()) } else { QUEUE_WAIT };
+            let taken = if self.ordered() == GO_ON { self.take(queue, shard, wait.min(QUEUE_WAIT))? } else { 0 };
+            while let Ok(id) = self.of_read_back.try_recv() {
+                shard.seen(&id);
+            }
+            let ordered = self.ordered();
+            if ordered == LET_GO {
+                return Ok(());
+            }
+            let now_ms = self.office.now_ms();
+            let is_overdue = shard.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
+            let is_full = taken >= MOST_RECORDS || written_at.elapsed() >= FLUSH_EVERY || ordered == FINISH;
+            if shard.waiting_decisions() > 0 || is_overdue || (shard.is_ahead() && is_full) {
+                if is_overdue {
+                    let unseen = shard.unseen();
+                    tracing::error!(partition = %self.partition, unseen, "ALARM: decisions were not read back; publishing them again under their ids");
+                }
+                let transaction = shard.transaction(now_ms, time_of_day_ms());
+                ledger.commit(&transaction)?;
+                written_at = Instant::now();
+            }
+            if ordered == FINISH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what is there, a batch at most; how many records.
+    fn take(&self, queue: &PartitionQueue<Context>, shard: &mut Shard, wait: Duration) -> Result<usize, Trouble> {
+        let mut taken = 0;
+        let mut next = queue.poll(wait);
+        while let Some(read) = next {
+            match read {
+                Ok(record) => {
+                    let payload = record.payload().unwrap_or_default();
+                    shard.take(&Incoming { offset: record.offset(), payload, key: record.key() });
+                    taken += 1;
+                }
+                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                    let (low, high) = self.beginning()?.log;
+                    return Err(Trouble::Gap { next: shard.next_offset(), low, high });
+                }
+                Err(error) => tracing::debug!(partition = %self.partition, %error, "trouble with reading; trying on"),
+            }
+            if taken >= MOST_RECORDS {
+                break;
+            }
+            next = queue.poll(Duration::ZERO);
+        }
+        Ok(taken)
+    }
+}
+
+/// How long after trouble a seat is to be taken again.
+#[must_use]
+pub const fn pause_after(trouble: &Trouble) -> Duration {
+    match trouble {
+        Trouble::Anew(_) => ANEW_AFTER,
+        // Somebody has to do something first.
+        Trouble::Gap { .. } | Trouble::Refused(_) | Trouble::Unusable(_) => Duration::from_secs(10),
+    }
+}
+
+/// The one use of the time of day here: what the headers of decisions say of their publication; it decides nothing.
+fn time_of_day_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

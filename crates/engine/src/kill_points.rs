@@ -1,0 +1,65 @@
+//! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`.
+//!
+//! Only builds with debug assertions look at the variable; in a release build the points are nothing.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names a point and, behind a colon, at which of its passings the process dies (the first, without a number).
+pub const VARIABLE: &str = "FENGHUO_KILL_AT";
+
+struct Armed {
+    point: String,
+    /// Passings that are left before the deadly one.
+    left: AtomicU64,
+}
+
+/// Passes a point; the process may end here, without any of its last words.
+pub fn pass(point: &str) {
+    if cfg!(debug_assertions) && is_deadly(point) {
+        std::process::abort();
+    }
+}
+
+/// Arms a point that lies within a call: the process ends a moment after this, if the point is the deadly one.
+pub fn pass_soon(point: &str) {
+    if cfg!(debug_assertions) && is_deadly(point) {
+        std::thread::spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::process::abort();
+        });
+    }
+}
+
+fn is_deadly(point: &str) -> bool {
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    let armed = ARMED.get_or_init(|| read(&std::env::var(VARIABLE).ok()?));
+    let Some(armed) = armed.as_ref().filter(|armed| armed.point == point) else { return false };
+    // The one that takes the last passing dies; afterwards there is nobody.
+    armed.left.fetch_sub(1, Ordering::Relaxed) == 0
+}
+
+fn read(text: &str) -> Option<Armed> {
+    let (point, number) = text.split_once(':').unwrap_or((text, "1"));
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    Some(Armed { point: point.to_owned(), left: AtomicU64::new(number - 1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_and_its_number_are_read() {
+        for (text, expected) in [
+            ("committed", Some(("committed", 0))),
+            ("committed:3", Some(("committed", 2))),
+            ("committed:0", None),
+            ("committed:x", None),
+        ] {
+            let armed = read(text);
+            let found = armed.as_ref().map(|armed| (armed.point.as_str(), armed.left.load(Ordering::Relaxed)));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
