@@ -21,6 +21,10 @@ pub const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
 /// Files that may hold `unsafe`, each with its proof beside it.
 pub const UNSAFE_FILES: &[&str] = &[];
 
+/// Where windows are published to readers: the only place of correlate that shares anything between threads.
+pub const PUBLICATION_FILES: &[&str] =
+    &["crates/correlate/src/publication/cells.rs", "crates/correlate/src/publication/exchange.rs"];
+
 /// Names that say nothing about the field.
 const EMPTY_NAMES: [&str; 9] = ["manager", "helper", "helpers", "handler", "data", "info", "common", "util", "utils"];
 
@@ -42,6 +46,7 @@ pub const CHECKS: &[Check] = &[
     ("names", names),
     ("purity", purity),
     ("one_writer", one_writer),
+    ("wait_free", wait_free),
     ("machine_paths", machine_paths),
     ("lock_sources", lock_sources),
 ];
@@ -232,13 +237,27 @@ fn purity(source: &Source) -> Vec<String> {
 }
 
 fn one_writer(source: &Source) -> Vec<String> {
-    if !source.path.starts_with("crates/correlate/src/") {
+    const SHARING: [&str; 9] =
+        ["Mutex", "RwLock", "Condvar", "Barrier", "OnceLock", "LazyLock", "mpsc", "mpmc", "atomic"];
+    if !source.path.starts_with("crates/correlate/src/") || PUBLICATION_FILES.contains(&source.path.as_str()) {
         return Vec::new();
     }
     over_product_lines(source, |line| {
-        let shares = |word: &&str| ["Mutex", "RwLock", "mpsc"].contains(word) || word.starts_with("Atomic");
-        let found = words(line).find(shares)?;
-        Some(format!("`{found}` in correlate: a window has one writer, nothing is shared"))
+        let found = words(line).find(|word| SHARING.contains(word) || word.starts_with("Atomic"))?;
+        Some(format!("`{found}` in correlate: a window has one writer; nothing is shared but by the publication"))
+    })
+}
+
+fn wait_free(source: &Source) -> Vec<String> {
+    const WAITING: [&str; 9] =
+        ["lock", "loop", "while", "wait", "park", "spin_loop", "yield_now", "fetch_update", "compare_and_swap"];
+    if !PUBLICATION_FILES.contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    over_product_lines(source, |line| {
+        let waits = |word: &&str| WAITING.contains(word) || word.starts_with("compare_exchange");
+        let found = words(line).find(waits)?;
+        Some(format!("`{found}` in the publication: neither side may wait for the other or try again"))
     })
 }
 

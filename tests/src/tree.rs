@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold nothing of ours: build output, and what git keeps for itself.
+/// What holds nothing of ours: build output, and what git keeps for itself (in a second work tree `.git` is a file).
 const PASSED_OVER: [&str; 2] = ["target", ".git"];
 
 /// A text file of the checkout.
@@ -57,7 +57,10 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> io::Result<()> 
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
-        if kind.is_dir() && !PASSED_OVER.contains(&name.as_str()) {
+        if PASSED_OVER.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), found)?;
         } else if kind.is_file()
             && let Some(text) = read(&entry.path())?

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use fenghuo_tests::tidy::{CHECKS, LONG_FUNCTIONS, folders_without_readme, is_long, needless_ratchets};
+use fenghuo_tests::tidy::{
+    CHECKS, LONG_FUNCTIONS, PUBLICATION_FILES, folders_without_readme, is_long, needless_ratchets,
+};
 use fenghuo_tests::tree::{Source, root, sources};
 
 #[test]
@@ -57,7 +59,26 @@ fn rows() -> Vec<Row> {
             "use std::sync::{Mutex, RwLock};\nlet n = AtomicU64::new(0);\n",
             2,
         ),
-        row("one_writer", "crates/correlate/src/a.rs", "use std::sync::Arc;\n", 0),
+        row(
+            "one_writer",
+            "crates/correlate/src/publication.rs",
+            "use std::sync::atomic::*;\nuse std::sync::mpsc;\n",
+            2,
+        ),
+        row("one_writer", "crates/correlate/src/publication/cells.rs", "use std::sync::{Mutex, atomic};\n", 0),
+        row("one_writer", "crates/correlate/src/a.rs", "use std::sync::Arc;\n// Mutex\n", 0),
+        row(
+            "wait_free",
+            "crates/correlate/src/publication/exchange.rs",
+            "while !done {}\nlet own = slot.lock();\nbyte.compare_exchange_weak(a, b, c, d);\n",
+            3,
+        ),
+        row(
+            "wait_free",
+            "crates/correlate/src/publication/exchange.rs",
+            "for a in b { c.try_lock(); d.swap(e, f); }\n",
+            0,
+        ),
         row("machine_paths", "a.md", concat!("see /ho", "me/me/x and /wo", "rk/y\n"), 1),
         row("machine_paths", "a.md", "see ~/x and ./y\n", 0),
         row("lock_sources", "Cargo.lock", "source = \"registry+a\"\nsource = \"git+b\"\nsource = \"registry+c\"\n", 2),
@@ -94,6 +115,13 @@ fn a_ratchet_that_is_no_longer_needed_must_go() {
     check(("a.rs", "f", 80), 1);
     check(("a.rs", "g", 75), 1);
     check(("b.rs", "f", 75), 1);
+}
+
+#[test]
+fn the_publication_stands_where_the_checks_look_for_it() {
+    for path in PUBLICATION_FILES {
+        assert!(root().join(path).is_file(), "{path} is gone: correct the list");
+    }
 }
 
 #[test]

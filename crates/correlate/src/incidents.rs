@@ -199,6 +199,11 @@ impl Incidents {
         closing.map(|timer| timer.slot).find(|slot| !self.get(*slot).is_confirmed())
     }
 
+    /// The open incidents, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Incident> {
+        self.slots.iter().flatten()
+    }
+
     /// How many pieces of evidence the incidents store.
     pub(crate) fn evidence_len(&self) -> usize {
         let members = self.slots.iter().flatten().flat_map(|incident| &incident.members);

@@ -20,10 +20,28 @@
 //! building's window (`window.rs`) and incident (`incident.rs`), every rule is tried (`judge.rs`) by counting as the
 //! rules count (`tally.rs`), and what that did is described (`describe.rs`).
 //!
+//! Whoever only wants to look, a console or a metric, never touches any of that. Windows have one writer, the owner of
+//! the [`Correlator`]; it takes a [`Snapshot`] now and then and publishes it, and readers on other threads see the
+//! newest without making it wait ([`publication`]):
+//!
+//! ```
+//! use std::sync::Arc;
+//! use fenghuo_correlate::{Snapshot, publication::Publisher};
+//!
+//! let mut publisher = Publisher::new(Arc::new(Snapshot::default()));
+//! let mut reader = publisher.subscribe(); // One for each thread that looks.
+//! # let correlator = fenghuo_correlate::Correlator::new(
+//! #     Arc::new(fenghuo_model::Registry::from_json_lines("none", b"").unwrap()),
+//! #     Arc::new(fenghuo_model::Policy::default()),
+//! # );
+//! publisher.publish(Arc::new(correlator.snapshot())); // After a batch; never waits for a reader.
+//! assert_eq!(reader.latest().sizes.incidents, 0); // Any time; never waits for the writer.
+//! ```
+//!
 //! # What is absent
 //!
-//! Clocks, threads, locks, atomics, logs, I/O, randomness, and any result that depends on a hash's order. Windows have
-//! one writer: whoever owns the [`Correlator`].
+//! Clocks, threads, logs, I/O, randomness, and any result that depends on a hash's order. Nothing is shared, locked or
+//! atomic but the mailboxes of the publication, which hold finished snapshots and decide nothing.
 
 mod describe;
 mod devices;
@@ -35,7 +53,9 @@ mod incidents;
 mod judge;
 mod limits;
 mod neighbourhoods;
+pub mod publication;
 mod region;
+mod snapshot;
 pub mod state;
 mod tally;
 mod window;
@@ -50,6 +70,7 @@ use evidence::DeviceKey;
 pub use examine::{Examination, ExaminedEvidence, ExaminedRule, Minimum, OneMore};
 pub use limits::{Limits, LimitsContradict};
 use region::{Region, StatedPlace, Statement};
+pub use snapshot::{OpenIncident, RegionSnapshot, Snapshot};
 pub use state::{StateChange, StateError};
 
 /// Why a signal was rejected; it changed nothing, not even a clock.

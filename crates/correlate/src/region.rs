@@ -5,6 +5,7 @@
 mod effects;
 mod examine;
 mod lifecycle;
+mod snapshot;
 mod stage;
 
 use std::collections::HashMap;

@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::{ClientContext, ClientConfig};
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
 use crate::config::{Kafka, Topics};
@@ -101,7 +101,8 @@ impl KafkaLedger {
             self.send(producer, &self.record_of(message))?;
         }
         for (key, value) in &transaction.state {
-            let mut record = Outgoing { topic: &self.topics.state, partition: Some(self.number()), ..Outgoing::default() };
+            let mut record =
+                Outgoing { topic: &self.topics.state, partition: Some(self.number()), ..Outgoing::default() };
             record.key = Some(key);
             record.payload = value.as_deref();
             self.send(producer, &record)?;
@@ -130,7 +131,9 @@ impl KafkaLedger {
         loop {
             match producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if began.elapsed() < STEP_WAIT => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if began.elapsed() < STEP_WAIT =>
+                {
                     producer.poll(LOOK);
                     record = back;
                 }
@@ -172,7 +175,8 @@ impl KafkaLedger {
             while watermarks(&reader, topic, *partition)?.1 < high && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(|error| anew(&error, "assign"))?;
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+                .map_err(|error| anew(&error, "assign"))?;
         }
         reader.assign(&list).map_err(|error| anew(&error, "assign"))?;
         let mut open = from.len();
@@ -207,7 +211,9 @@ impl Ledger for KafkaLedger {
             let config: ClientConfig = transactional(&self.kafka, &id);
             let made: Result<TransactionalProducer, _> = config.create_with_context(GivenUp::default());
             let producer = made.map_err(|error| Trouble::Unusable(error.to_string()))?;
-            producer.init_transactions(FENCE_WAIT).map_err(|error| trouble(&error, &format!("transactional id {id}")))?;
+            producer
+                .init_transactions(FENCE_WAIT)
+                .map_err(|error| trouble(&error, &format!("transactional id {id}")))?;
             self.producers.push(producer);
         }
         Ok(())
@@ -265,7 +271,8 @@ impl Ledger for KafkaLedger {
         let mut visible = Vec::new();
         self.read_to_end(&from, TAIL_WAIT, |record| {
             let headers = record.headers().into_iter().flat_map(Headers::iter);
-            let id = headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
+            let id =
+                headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
             if let Some(id) = id {
                 visible.push(Visible { id: id.to_owned(), payload: record.payload().unwrap_or_default().to_vec() });
             }
@@ -283,7 +290,9 @@ impl Ledger for KafkaLedger {
         kill_points::pass("after-produce");
         let mut offsets = TopicPartitionList::new();
         let next = Offset::Offset(transaction.next_offset);
-        offsets.add_partition_offset(&self.partition.topic, self.number(), next).map_err(|error| anew(&error, "offset"))?;
+        offsets
+            .add_partition_offset(&self.partition.topic, self.number(), next)
+            .map_err(|error| anew(&error, "offset"))?;
         // With cooperative assignment the generation moves without a poll: asked for anew every time.
         let member = self.consumer.group_metadata();
         let member = member.ok_or_else(|| Trouble::Anew("we are no member of the group".to_owned()))?;
@@ -318,7 +327,8 @@ impl Outgoing<'_> {
         record.payload = self.payload;
         if !self.headers.is_empty() {
             let empty = OwnedHeaders::new_with_capacity(self.headers.len());
-            let all = self.headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+            let all =
+                self.headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
             record.headers = Some(all);
         }
         record

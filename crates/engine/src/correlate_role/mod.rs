@@ -80,12 +80,7 @@ pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_j
 }
 
 impl<'a> Correlation<'a> {
-    fn join(
-        config: &Config,
-        rules: Rules,
-        seen: Receiver<Arc<str>>,
-        shutdown: &'a Shutdown,
-    ) -> Result<Self, Failure> {
+    fn join(config: &Config, rules: Rules, seen: Receiver<Arc<str>>, shutdown: &'a Shutdown) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
         let consumer = Arc::new(consumer(&config.kafka, ROLE, &noted)?);
         let topic = config.topics.signals.as_str();
@@ -257,7 +252,8 @@ impl<'a> Correlation<'a> {
         }
         if self.trouble.is_due() {
             let reason = self.noted.last_error().map(|(_, reason)| reason).unwrap_or_default();
-            let what = if is_refusal(error) { "the broker refuses us; trying on" } else { "trouble with Kafka; trying on" };
+            let what =
+                if is_refusal(error) { "the broker refuses us; trying on" } else { "trouble with Kafka; trying on" };
             tracing::warn!(role = ROLE, %error, reason, "{what}");
         }
         Ok(())

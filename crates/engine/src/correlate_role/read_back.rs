@@ -50,7 +50,8 @@ impl ReadBack {
         while !ended.load(Ordering::Acquire) {
             let Some(Ok(record)) = self.reader.poll(POLL_WAIT) else { continue };
             let headers = record.headers().into_iter().flat_map(Headers::iter);
-            let id = headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
+            let id =
+                headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
             if let Some(id) = id
                 && seen.send(id.into()).is_err()
             {

@@ -318,8 +318,9 @@ impl Shard {
     fn reject(&mut self, record: &Incoming<'_>, reason: &str) {
         self.counters.rejected += 1;
         let (topic, partition) = self.partition.rsplit_once('/').unwrap_or((&self.partition, "0"));
-        let headers = [("topic", topic), ("partition", partition), ("offset", &record.offset.to_string()), ("reason", reason)]
-            .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+        let headers =
+            [("topic", topic), ("partition", partition), ("offset", &record.offset.to_string()), ("reason", reason)]
+                .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
         self.letters.push(Message {
             target: Target::DeadLetter,
             key: record.key.map(<[u8]>::to_vec),
