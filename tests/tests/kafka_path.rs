@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use fenghuo_city::{Channel, City, Plan, RawRecord};
 use fenghuo_correlate::Correlator;
 use fenghuo_decode::{Decoded, Options, Record, decode_record};
-use fenghuo_model::{Input, Kind, Policy, Registry};
+use fenghuo_model::{Input, Kind, Policy, Registry, Signal};
 use fenghuo_sinks::RawProducer;
 use support::broker::{Broker, Stored};
 use support::processes::{Member, fenghuo, subscriber};
@@ -138,21 +138,25 @@ impl<'b> Stage<'b> {
         (signals, dead)
     }
 
-    /// What the signals topic decides, and the signals in it.
-    fn correlated(&self) -> (BTreeSet<String>, BTreeSet<String>) {
-        let (mut decisions, mut signals) = (BTreeSet::new(), BTreeSet::new());
-        let mut shards: BTreeMap<i32, Correlator> = BTreeMap::new();
+    /// What the signals topic decides, in the order of its partitions, and the signals in it.
+    fn correlated(&self) -> (Vec<String>, BTreeSet<String>) {
+        let (mut decisions, mut signals) = (Vec::new(), BTreeSet::new());
+        let mut shards: BTreeMap<i32, (Correlator, Highest)> = BTreeMap::new();
         let policy = Arc::new(Policy::default());
         for stored in self.broker.read(&self.topic("signals")) {
-            let new = || Correlator::new(Arc::clone(&self.registry), Arc::clone(&policy));
+            let new = || (Correlator::new(Arc::clone(&self.registry), Arc::clone(&policy)), Highest::new());
+            let (correlator, highest) = shards.entry(stored.partition).or_insert_with(new);
             let input = Input::from_json(&stored.bytes).unwrap();
+            if let Input::Signal(signal) = &input {
+                signals.insert(String::from_utf8(stored.bytes.clone()).unwrap());
+                if is_repeated(signal, highest) {
+                    continue;
+                }
+            }
             let mut decided = Vec::new();
             // What the rules reject is the dead-letter topic's.
-            let _ = shards.entry(stored.partition).or_insert_with(new).take(&input, &mut decided);
+            let _ = correlator.take(&input, &mut decided);
             decisions.extend(decided.iter().map(fenghuo_model::Decision::to_json));
-            if matches!(input, Input::Signal(_)) {
-                signals.insert(String::from_utf8(stored.bytes).unwrap());
-            }
         }
         (decisions, signals)
     }
@@ -164,8 +168,13 @@ impl<'b> Stage<'b> {
         same(&signals, &expected_signals, "signals");
         let dispatched = self.broker.read(&self.topic("dispatch"));
         let published: Vec<Stored> = dispatched.iter().cloned().chain(self.broker.read(&self.topic("watch"))).collect();
-        let text = |stored: &Stored| String::from_utf8(stored.bytes.clone()).unwrap();
-        same(&published.iter().map(text).collect(), &expected_decisions, "decisions");
+        let mut decisions: Vec<_> = published.iter().map(|it| String::from_utf8(it.bytes.clone()).unwrap()).collect();
+        same(&decisions.iter().cloned().collect(), &expected_decisions.iter().cloned().collect(), "decisions");
+        let mut once = expected_decisions;
+        once.sort_unstable();
+        decisions.sort_unstable();
+        assert!(decisions == once, "{} decisions were published, {} made", decisions.len(), once.len());
+        in_order(&dispatched);
         let mut dead = BTreeSet::new();
         for letter in self.broker.read(&self.topic("dead")) {
             let at = |key: &str| letter.headers[key].parse::<i64>().unwrap();
@@ -182,6 +191,31 @@ impl<'b> Stage<'b> {
         assert_eq!(dead.len(), expected_dead.len(), "dead letters");
         let burning: BTreeSet<String> = city.truth().iter().map(|fire| fire.building.clone()).collect();
         same(&confirmed_buildings(&dispatched), &burning, "confirmed buildings");
+    }
+}
+
+/// Of every raw partition, the highest offset and index taken.
+type Highest = BTreeMap<(String, i32), (i64, u32)>;
+
+/// Whether a signal is not above what was taken of its raw partition: a member sent it again after another's death.
+fn is_repeated(signal: &Signal, highest: &mut Highest) -> bool {
+    let source: Vec<&str> = signal.source.as_deref().unwrap().split('/').collect();
+    let index = source.get(3).map_or(0, |index| index.parse().unwrap());
+    let place = (source[2].parse().unwrap(), index);
+    let before = highest.entry((source[0].to_owned(), source[1].parse().unwrap())).or_insert((-1, 0));
+    let repeated = place <= *before;
+    *before = place.max(*before);
+    repeated
+}
+
+/// The revisions of an incident rise along its partition.
+fn in_order(dispatched: &[Stored]) {
+    let mut last: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for stored in dispatched {
+        let decision: serde_json::Value = serde_json::from_slice(&stored.bytes).unwrap();
+        let revision = decision["revision"].as_u64().unwrap();
+        let before = last.insert(&stored.key, revision);
+        assert!(before < Some(revision), "{decision}");
     }
 }
 
