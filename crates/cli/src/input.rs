@@ -26,9 +26,29 @@ pub fn too_long() -> String {
     format!("longer than {} MiB", LONGEST_LINE_BYTES / (1024 * 1024))
 }
 
+/// What is held back while lines come in at once, and has to go on before their reader may have to wait.
+pub trait HeldBack {
+    /// Lets go of it.
+    fn release(&mut self) -> Result<(), Failure>;
+}
+
+impl HeldBack for Output {
+    fn release(&mut self) -> Result<(), Failure> {
+        self.flush()
+    }
+}
+
+/// How a line is named in messages: `line 7`, or `FILE: line 7`.
+pub fn place(path: Option<&Path>, number: u64) -> String {
+    match path {
+        Some(path) => format!("{}: line {number}", path.display()),
+        None => format!("line {number}"),
+    }
+}
+
 /// The lines of one file or of standard input.
 pub struct Lines {
-    reader: BufReader<Box<dyn Read>>,
+    reader: BufReader<Box<dyn Read + Send>>,
     path: Option<PathBuf>,
     number: u64,
     line: Vec<u8>,
@@ -43,7 +63,7 @@ pub fn open(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
 }
 
 impl Lines {
-    fn of(reader: Box<dyn Read>, path: Option<PathBuf>) -> Self {
+    fn of(reader: Box<dyn Read + Send>, path: Option<PathBuf>) -> Self {
         Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), path, number: 0, line: Vec::new() }
     }
 
@@ -60,19 +80,16 @@ impl Lines {
         self.path.as_deref()
     }
 
-    /// How a line is named in messages: `line 7`, or `FILE: line 7`.
+    /// How a line is named in messages, as by [`place`].
     pub fn place(&self, number: u64) -> String {
-        match &self.path {
-            Some(path) => format!("{}: line {number}", path.display()),
-            None => format!("line {number}"),
-        }
+        place(self.path(), number)
     }
 
-    /// Reads on to the next line that is not blank into [`Lines::current`]; flushes `output` before it may have to
-    /// wait. Gives whether there was one.
-    pub fn advance(&mut self, output: &mut Output) -> Result<bool, Failure> {
+    /// Reads on to the next line that is not blank into [`Lines::current`]; releases what is held back before it may
+    /// have to wait. Gives whether there was one.
+    pub fn advance(&mut self, held_back: &mut impl HeldBack) -> Result<bool, Failure> {
         loop {
-            if !self.read_line(output)? {
+            if !self.read_line(held_back)? {
                 return Ok(false);
             }
             self.number += 1;
@@ -96,12 +113,12 @@ impl Lines {
     }
 
     /// Whether there was a line; of one that is too long, only as much is kept as shows that it is.
-    fn read_line(&mut self, output: &mut Output) -> Result<bool, Failure> {
+    fn read_line(&mut self, held_back: &mut impl HeldBack) -> Result<bool, Failure> {
         self.line.clear();
         let mut any = false;
         loop {
             if self.reader.buffer().is_empty() {
-                output.flush()?;
+                held_back.release()?;
             }
             let buffer = match self.reader.fill_buf() {
                 Ok(buffer) => buffer,

@@ -10,12 +10,14 @@ mod city_plan;
 mod commands;
 mod failure;
 mod input;
+mod lanes;
 mod locale;
 mod logging;
 mod output;
 mod phrases;
 mod progress;
 mod raw_lines;
+mod read_ahead;
 mod registry_and_policy;
 mod verdict;
 

@@ -41,7 +41,7 @@ mod window;
 
 use std::sync::Arc;
 
-use fenghuo_model::registry::UNPLACED;
+use fenghuo_model::registry::{Place, UNPLACED};
 use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal, Tick};
 use serde::Serialize;
 
@@ -175,6 +175,23 @@ impl Correlator {
         }
     }
 
+    /// The name of the only region that an input can change. None of a tick of all regions, and of a signal that no
+    /// region takes: it is rejected or only counted, by whichever correlator it is given to.
+    ///
+    /// Regions share nothing. So correlators of the same registry and policy may divide a sequence among them: each
+    /// region's inputs to one of them, ticks of all regions to every one, the rest to any. Their decisions, put
+    /// together in the order of the inputs and, within a tick, of the regions' names, are those of one alone.
+    #[must_use]
+    pub fn region_of<'i>(&'i self, input: &'i Input) -> Option<&'i str> {
+        match input {
+            Input::Tick(tick) => tick.region.as_deref(),
+            Input::Signal(signal) => {
+                let place = self.registry.place(signal, self.registry.device_by_name(&signal.device));
+                region_name(&self.registry, place.as_ref(), signal.kind)
+            }
+        }
+    }
+
     /// Lets every region's clock run, in the order of their names, until no timer is left.
     pub fn drain(&mut self, out: &mut Vec<Decision>) {
         for (_, region) in &mut self.regions {
@@ -226,9 +243,8 @@ impl Correlator {
         let registry = Arc::clone(&self.registry);
         let device = registry.device_by_name(&signal.device);
         let place = registry.place(signal, device);
-        let name = match (&place, signal.kind) {
-            (Some(place), _) => Arc::clone(registry.region_of(place.building)),
-            (None, Kind::Fire | Kind::Confirm) => UNPLACED.into(),
+        let name = match (region_name(&registry, place.as_ref(), signal.kind), signal.kind) {
+            (Some(name), _) => name,
             (None, kind @ (Kind::Clear | Kind::Acknowledge)) => return Err(Rejected::NoBuilding(kind)),
             (None, _) => {
                 self.counters.without_building += 1;
@@ -254,7 +270,7 @@ impl Correlator {
                 unregistered: place.unregistered,
             }),
         };
-        let found = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(&name));
+        let found = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(name));
         let (_, region) = &mut self.regions[found.expect("every building's region and `unplaced` are in the list")];
         region.take(&statement, clock_ms, &mut self.counters, out);
         Ok(())
@@ -277,5 +293,14 @@ impl Correlator {
     fn region(&mut self, name: &str) -> Option<&mut Region> {
         let place = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(name)).ok()?;
         Some(&mut self.regions[place].1)
+    }
+}
+
+/// The region of a signal with that place; none if it belongs nowhere.
+fn region_name<'r>(registry: &'r Registry, place: Option<&Place<'_>>, kind: Kind) -> Option<&'r str> {
+    match (place, kind) {
+        (Some(place), _) => Some(registry.region_of(place.building)),
+        (None, Kind::Fire | Kind::Confirm) => Some(UNPLACED),
+        (None, _) => None,
     }
 }

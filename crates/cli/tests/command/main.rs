@@ -11,5 +11,6 @@ mod demo;
 mod explain;
 mod policy;
 mod started;
+mod threads;
 mod usage;
 mod validate;
