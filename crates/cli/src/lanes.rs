@@ -5,15 +5,14 @@
 //! every lane takes what belongs to its regions. A batch too small to be worth threads goes the same way on one.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::iter;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use fenghuo_correlate::{Correlator, Counters};
-use fenghuo_model::registry::UNPLACED;
-use fenghuo_model::{Decision, Input, Policy, Registry};
+use fenghuo_correlate::{Correlator, Counters, Found};
+use fenghuo_model::{Decision, Input, Policy, Registry, Signal, Tick};
 use serde_json::{Map, Value};
 
 use crate::input;
@@ -25,7 +24,8 @@ const LINES_WORTH_THREADS: usize = 128;
 pub struct Lanes {
     threads: usize,
     lanes: Vec<Correlator>,
-    lane_of_region: HashMap<Arc<str>, usize>,
+    /// By the region's number.
+    lane_of_region: Vec<usize>,
     /// Ticks of all regions: each lane has counted them.
     ticks_of_all: u64,
 }
@@ -41,34 +41,45 @@ pub struct Said {
     pub what: Result<String, String>,
 }
 
-/// A line that was read.
+/// A line that was read, on its way to a lane.
 struct Routed {
-    input: Result<Input, String>,
-    /// Whose it is; nothing: everybody's.
-    lane: Option<usize>,
+    /// The line's place in its batch.
+    line: usize,
+    read: Read,
+}
+
+enum Read {
+    Signal(Box<Signal>, Found),
+    Tick(Tick),
+    /// With the reason.
+    Bad(String),
 }
 
 impl Lanes {
     /// Nothing heard yet. There are never more lanes than regions; reading is divided among all threads.
     pub fn new(registry: &Arc<Registry>, policy: &Arc<Policy>, threads: NonZeroUsize) -> Self {
-        let lane_of_region = share_out(registry, threads.get());
-        let lanes = lane_of_region.values().max().map_or(1, |last| last + 1);
-        let lane = |_| Correlator::new(Arc::clone(registry), Arc::clone(policy));
-        Self { threads: threads.get(), lanes: (0..lanes).map(lane).collect(), lane_of_region, ticks_of_all: 0 }
+        let lane = || Correlator::new(Arc::clone(registry), Arc::clone(policy));
+        let first = lane();
+        let lane_of_region = share_out(registry, &first, threads.get());
+        let others = first.regions().len().min(threads.get()) - 1;
+        let lanes = iter::once(first).chain(iter::repeat_with(lane).take(others)).collect();
+        Self { threads: threads.get(), lanes, lane_of_region, ticks_of_all: 0 }
     }
 
     /// Takes a batch of lines (nothing: too long); what each led to, in the order of the lines.
     pub fn take(&mut self, lines: &[Option<&[u8]>]) -> Vec<Said> {
         let threads = if lines.len() < LINES_WORTH_THREADS { 1 } else { self.threads };
         let piece = lines.len().div_ceil(threads).max(1);
-        let read = |piece: &[Option<&[u8]>]| piece.iter().map(|line| self.read(*line)).collect::<Vec<Routed>>();
-        let read: Vec<Vec<Routed>> = side_by_side(threads, lines.chunks(piece).map(|piece| || read(piece)));
-        let of_all = read.iter().flatten().filter(|routed| routed.lane.is_none());
-        self.ticks_of_all += of_all.count() as u64;
-        let read = &read;
-        let lanes = self.lanes.iter_mut().enumerate();
-        let said = side_by_side(threads, lanes.map(|(number, lane)| move || correlate(lane, number, read)));
-        in_order(said)
+        let pieces = (0..).step_by(piece).zip(lines.chunks(piece));
+        let this = &*self;
+        let read = side_by_side(threads, pieces.map(|(first, lines)| move || this.read(first, lines)));
+        let mut of_lanes: Vec<Vec<Vec<Routed>>> = self.lanes.iter().map(|_| Vec::new()).collect();
+        for piece in read {
+            self.ticks_of_all += piece.ticks_of_all;
+            of_lanes.iter_mut().zip(piece.of_lanes).for_each(|(lane, piece)| lane.push(piece));
+        }
+        let lanes = self.lanes.iter_mut().zip(of_lanes);
+        in_order(side_by_side(threads, lanes.map(|(lane, pieces)| move || correlate(lane, pieces))))
     }
 
     /// Lets every region's clock run until no timer is left; the decisions' JSON by the names of the regions.
@@ -96,19 +107,42 @@ impl Lanes {
         sums
     }
 
-    fn read(&self, line: Option<&[u8]>) -> Routed {
-        let read = line.ok_or_else(input::too_long);
-        let input = read.and_then(|line| Input::from_json(line).map_err(|reason| reason.to_string()));
-        let lane = match &input {
-            Ok(Input::Tick(tick)) if tick.region.is_none() => None,
-            Ok(input) => {
-                let region = self.lanes[0].region_of(input);
-                Some(region.and_then(|name| self.lane_of_region.get(name)).copied().unwrap_or(0))
-            }
-            Err(_) => Some(0),
-        };
-        Routed { input, lane }
+    /// Reads a piece of a batch, of which the first line has that place in it.
+    fn read(&self, first: usize, lines: &[Option<&[u8]>]) -> Piece {
+        let mut piece = Piece { of_lanes: self.lanes.iter().map(|_| Vec::new()).collect(), ticks_of_all: 0 };
+        for (line, bytes) in (first..).zip(lines) {
+            let read = bytes.ok_or_else(input::too_long);
+            let (region, read) = match read.and_then(|bytes| Input::from_json(bytes).map_err(|error| error.to_string()))
+            {
+                Ok(Input::Signal(signal)) => {
+                    let found = self.lanes[0].find(&signal);
+                    (found.region(), Read::Signal(signal, found))
+                }
+                Ok(Input::Tick(tick @ Tick { region: None, .. })) => {
+                    piece.ticks_of_all += 1;
+                    for lane in &mut piece.of_lanes {
+                        lane.push(Routed { line, read: Read::Tick(tick.clone()) });
+                    }
+                    continue;
+                }
+                Ok(Input::Tick(tick)) => {
+                    let region = tick.region.as_deref().and_then(|name| self.lanes[0].region_number(name));
+                    (region, Read::Tick(tick))
+                }
+                Err(reason) => (None, Read::Bad(reason)),
+            };
+            // What belongs to no region is told or counted by the first lane.
+            let lane = region.map_or(0, |region| self.lane_of_region[region]);
+            piece.of_lanes[lane].push(Routed { line, read });
+        }
+        piece
     }
+}
+
+/// A piece of a batch that was read.
+struct Piece {
+    of_lanes: Vec<Vec<Routed>>,
+    ticks_of_all: u64,
 }
 
 impl Said {
@@ -129,37 +163,39 @@ pub fn named(counters: &Counters) -> Map<String, Value> {
     }
 }
 
-/// Gives each region to the lane that has the fewest buildings so far, the largest region first.
-fn share_out(registry: &Registry, most_lanes: usize) -> HashMap<Arc<str>, usize> {
-    let mut buildings: HashMap<Arc<str>, usize> = registry.regions().iter().map(|name| (Arc::clone(name), 1)).collect();
-    buildings.entry(UNPLACED.into()).or_insert(1);
+/// Gives each region to the lane that has the fewest buildings so far, the largest region first; the lanes by the
+/// regions' numbers.
+fn share_out(registry: &Registry, correlator: &Correlator, most_lanes: usize) -> Vec<usize> {
+    let mut sizes: Vec<usize> = vec![1; correlator.regions().len()];
+    let numbers: Vec<_> = registry.regions().iter().map(|name| correlator.region_number(name)).collect();
     for building in registry.buildings() {
-        *buildings.entry(Arc::clone(&registry.regions()[building.region as usize])).or_insert(1) += 1;
+        if let Some(number) = numbers[building.region as usize] {
+            sizes[number] += 1;
+        }
     }
-    let mut regions: Vec<(Arc<str>, usize)> = buildings.into_iter().collect();
-    regions
-        .sort_unstable_by(|(name, size), (other, other_size)| (Reverse(size), name).cmp(&(Reverse(other_size), other)));
-    let mut loads = vec![0; most_lanes.min(regions.len())];
-    let mut lane_of_region = HashMap::new();
-    for (name, size) in regions {
+    let mut by_size: Vec<usize> = (0..sizes.len()).collect();
+    by_size.sort_by_key(|number| Reverse(sizes[*number]));
+    let mut loads = vec![0; most_lanes.min(sizes.len())];
+    let mut lane_of_region = vec![0; sizes.len()];
+    for number in by_size {
         let lane = (0..loads.len()).min_by_key(|lane| loads[*lane]).unwrap_or(0);
-        loads[lane] += size;
-        lane_of_region.insert(name, lane);
+        loads[lane] += sizes[number];
+        lane_of_region[number] = lane;
     }
     lane_of_region
 }
 
-/// Takes what of a batch belongs to a lane.
-fn correlate(lane: &mut Correlator, number: usize, read: &[Vec<Routed>]) -> Vec<Said> {
+/// Takes what of a batch belongs to a lane, piece after piece.
+fn correlate(lane: &mut Correlator, pieces: Vec<Vec<Routed>>) -> Vec<Said> {
     let mut said = Vec::new();
     let mut decisions = Vec::new();
-    for (line, routed) in read.iter().flatten().enumerate() {
-        if routed.lane.is_some_and(|lane| lane != number) {
-            continue;
-        }
-        let taken = match &routed.input {
-            Ok(input) => lane.take(input, &mut decisions).map_err(|reason| reason.to_string()),
-            Err(reason) => Err(reason.clone()),
+    for Routed { line, read } in pieces.into_iter().flatten() {
+        let taken = match read {
+            Read::Signal(signal, found) => {
+                lane.take_found(&signal, found, &mut decisions).map_err(|error| error.to_string())
+            }
+            Read::Tick(tick) => lane.take(&Input::Tick(tick), &mut decisions).map_err(|error| error.to_string()),
+            Read::Bad(reason) => Err(reason),
         };
         said.extend(taken.err().map(|reason| Said::rejected(line, reason)));
         said.extend(decisions.drain(..).map(|decision| Said::decision(line, decision)));

@@ -4,12 +4,12 @@
 //! while it pours: nobody has to choose between a quick answer and a long batch.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::failure::Failure;
-use crate::input::{self, HeldBack, Lines};
+use crate::input::{HeldBack, Lines};
 use crate::output::Output;
 
 /// Stretches under way: enough for a batch, too few to fill the memory even if each ends in the longest line.
@@ -33,9 +33,9 @@ impl Stretch {
         self.lines.iter().map(|(_, range)| range.clone().map(|range| &self.bytes[range]))
     }
 
-    /// How each line is named in messages.
-    pub fn places(&self) -> impl Iterator<Item = String> {
-        self.lines.iter().map(|(number, _)| input::place(self.path.as_deref(), *number))
+    /// File (nothing: standard input) and number of each line.
+    pub fn places(&self) -> impl Iterator<Item = (Option<&Path>, u64)> {
+        self.lines.iter().map(|(number, _)| (self.path.as_deref(), *number))
     }
 }
 
@@ -126,6 +126,7 @@ fn read(inputs: Vec<Lines>, sender: SyncSender<Stretch>) -> Result<(), Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input;
 
     /// The places and texts of all lines of files with these contents, however they were gathered.
     fn lines_of(contents: &[&str]) -> Vec<(String, String)> {
@@ -139,7 +140,10 @@ mod tests {
         while ahead.gather(&mut batch, &mut output).unwrap() {
             for stretch in &batch {
                 let texts = stretch.lines().map(|line| String::from_utf8(line.unwrap().to_vec()).unwrap());
-                let places = stretch.places().map(|place| place.rsplit('/').next().unwrap().to_owned());
+                let places = stretch.places().map(|(path, number)| {
+                    let file = path.and_then(Path::file_name).unwrap().to_string_lossy();
+                    format!("{file}: line {number}")
+                });
                 found.extend(places.zip(texts));
             }
         }

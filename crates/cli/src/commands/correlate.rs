@@ -104,13 +104,13 @@ fn on_threads(mut lanes: Lanes, inputs: Vec<Lines>, drain: bool, out: &mut Out) 
     let mut batch = Vec::new();
     while ahead.gather(&mut batch, &mut out.output)? {
         let lines: Vec<Option<&[u8]>> = batch.iter().flat_map(Stretch::lines).collect();
-        let mut places = (0..).zip(batch.iter().flat_map(Stretch::places));
+        let places: Vec<_> = batch.iter().flat_map(Stretch::places).collect();
         for said in lanes.take(&lines) {
             match said.what {
                 Ok(decision) => out.decision(&decision)?,
                 Err(reason) => {
-                    let (_, place) = places.find(|(line, _)| *line == said.line).expect("what is said is of a line");
-                    out.reject(&place, &reason);
+                    let (path, number) = places[said.line];
+                    out.reject(&input::place(path, number), &reason);
                 }
             }
         }
