@@ -9,6 +9,9 @@ use crate::output::Output;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The longest line that is read: far above any record that a broker accepts by default (1 MiB).
 pub const LONGEST_LINE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -85,12 +88,15 @@ impl Lines {
         place(self.path(), number)
     }
 
-    /// Reads on to the next line that is not blank into [`Lines::current`]; releases what is held back before it may
+    /// Reads on to the next line that is not blank, past a byte order mark at the beginning, into [`Lines::current`]; releases what is held back before it may
     /// have to wait. Gives whether there was one.
     pub fn advance(&mut self, held_back: &mut impl HeldBack) -> Result<bool, Failure> {
         loop {
             if !self.read_line(held_back)? {
                 return Ok(false);
+            }
+            if self.number == 0 && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
             }
             self.number += 1;
             if !self.line.trim_ascii().is_empty() {
@@ -177,6 +183,8 @@ mod tests {
             ("a\n", vec![line(1, "a")]),
             ("a\r\n\r\nb\r\n", vec![line(1, "a"), line(3, "b")]),
             ("\n\n a \nb", vec![line(3, " a "), line(4, "b")]),
+            ("\u{feff}a\n\u{feff}b", vec![line(1, "a"), line(2, "\u{feff}b")]),
+            ("\u{feff}\r\na", vec![line(2, "a")]),
         ] {
             assert_eq!(lines_of(text.as_bytes()), expected, "{text:?}");
         }

@@ -9,6 +9,7 @@ mod city_files;
 mod city_plan;
 mod commands;
 mod failure;
+mod form;
 mod input;
 mod lanes;
 mod locale;

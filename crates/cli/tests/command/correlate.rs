@@ -72,6 +72,21 @@ fn lines_become_decisions_and_bad_ones_reasons() {
 }
 
 #[test]
+fn a_byte_order_mark_before_registry_policy_or_signals_is_passed_over() {
+    let policy = "[incident]\nverify_after = \"1s\"\n";
+    let mark = "\u{feff}";
+    let folder =
+        folder(&[("city.jsonl", &(mark.to_owned() + REGISTRY.trim())), ("policy.toml", &(mark.to_owned() + policy))]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (registry, policy) = (path("city.jsonl"), path("policy.toml"));
+    for threads in ["1", "2"] {
+        let args = ["correlate", "--registry", &registry, "--policy", &policy, "--threads", threads];
+        let started = run(&args, format!("{mark}{FIRST}\n{SECOND}\n"));
+        assert_eq!((started.code, kinds(&started.stdout).join(" ").as_str()), (0, "suspected verify confirmed"));
+    }
+}
+
+#[test]
 fn files_are_taken_one_after_the_other() {
     let folder = folder(&[("one.jsonl", &format!("{FIRST}\n")), ("two.jsonl", &format!("bad\n{SECOND}"))]);
     let path = |name: &str| folder.path().join(name).display().to_string();

@@ -42,7 +42,7 @@ pub fn run(args: &[&str], stdin: impl AsRef<[u8]>) -> Started {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     };
-    started.check_by_schema(args[0]);
+    started.check_by_schema(args);
     started
 }
 
@@ -51,10 +51,11 @@ const LINES_BY_SCHEMA: usize = 1_000;
 
 impl Started {
     /// Holds the decisions that `correlate` wrote, and the signals that `decode` wrote, against their schemas.
-    fn check_by_schema(&self, command: &str) {
-        let schema = match command {
-            "correlate" => "decision",
-            "decode" => "signal",
+    fn check_by_schema(&self, args: &[&str]) {
+        let schema = match args {
+            [.., "--help" | "-h"] => return,
+            ["correlate", ..] => "decision",
+            ["decode", ..] => "signal",
             _ => return,
         };
         let step = self.stdout.lines().count() / LINES_BY_SCHEMA + 1;
