@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "where the world of a test is not as it should be, the test fails")]
 
 mod backtest;
+mod config;
 mod correlate;
 mod decode;
 mod demo;
