@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::output::Output;
 
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Some milliseconds of work for `correlate`, which hands over at once what was read at once.
+const BUFFER_BYTES: usize = 512 * 1024;
 
 /// What some editors put before the first line.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -88,8 +89,8 @@ impl Lines {
         place(self.path(), number)
     }
 
-    /// Reads on to the next line that is not blank, past a byte order mark at the beginning, into [`Lines::current`]; releases what is held back before it may
-    /// have to wait. Gives whether there was one.
+    /// Reads on to the next line that is not blank into [`Lines::current`], past a byte order mark at the beginning;
+    /// releases what is held back before it may have to wait. Gives whether there was one.
     pub fn advance(&mut self, held_back: &mut impl HeldBack) -> Result<bool, Failure> {
         loop {
             if !self.read_line(held_back)? {

@@ -30,6 +30,10 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use failure::{Failure, Outcome};
 
+/// Signals are made by one thread and freed by another, which the system's allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logging::start(&arguments);
