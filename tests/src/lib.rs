@@ -6,5 +6,6 @@
 pub mod examples;
 pub mod house;
 pub mod rust_text;
+pub mod schemas;
 pub mod tidy;
 pub mod tree;

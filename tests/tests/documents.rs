@@ -7,64 +7,23 @@ use fenghuo_model::decision::{BuildingEntry, Decision, DecisionKind, EvidenceEnt
 use fenghuo_model::time::Rfc3339;
 use fenghuo_model::{Kind, Policy, Premises, Registry, Sensor, Signal, policy};
 use fenghuo_tests::examples::examples;
+use fenghuo_tests::schemas::{NAMES, faults, faults_by, schema};
 use fenghuo_tests::tree::{root, sources};
-use jsonschema::Validator;
 use serde_json::{Value, json};
-
-const SCHEMAS: [&str; 5] = ["registry", "signal", "tick", "decision", "policy"];
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).expect("the checkout can be read")
 }
 
-fn schema_json(name: &str) -> Value {
-    serde_json::from_str(&read(&format!("schemas/{name}.schema.json"))).expect("a schema is JSON")
-}
-
-fn validator(name: &str) -> Validator {
-    jsonschema::options().should_validate_formats(true).build(&schema_json(name)).expect("a schema is a schema")
-}
-
-/// Which schema is meant, by what the object has.
-fn schema_of(value: &Value) -> Option<&'static str> {
-    let has = |key: &str| value.get(key).is_some();
-    match () {
-        () if has("decision") => Some("decision"),
-        () if has("device") && has("kind") => Some("signal"),
-        () if has("tick") => Some("tick"),
-        () if has("type") && has("id") => Some("registry"),
-        () => None,
-    }
-}
-
-/// What is wrong with a JSON text that should fit one of the schemas.
-fn faults(text: &str) -> Vec<String> {
-    let value: Value = match serde_json::from_str(text) {
-        Ok(value) => value,
-        Err(error) => return vec![format!("not JSON: {error}")],
-    };
-    match schema_of(&value) {
-        Some(name) => faults_by(name, &value),
-        None => vec!["none of registry, signal, tick, decision; label the fence `json other` if that is meant".into()],
-    }
-}
-
-fn faults_by(name: &str, value: &Value) -> Vec<String> {
-    let validator = validator(name);
-    let errors = validator.iter_errors(value);
-    errors.map(|error| format!("{name}{}: {error}", error.instance_path())).collect()
-}
-
 #[test]
 fn the_schemas_are_valid_and_named() {
-    for name in SCHEMAS {
-        let schema = schema_json(name);
-        assert!(jsonschema::meta::is_valid(&schema), "{name}");
-        assert_eq!(schema["$id"], json!(format!("urn:fenghuo:schema:{name}")));
+    for name in NAMES {
+        assert!(jsonschema::meta::is_valid(&schema(name)), "{name}");
+        assert_eq!(schema(name)["$id"], json!(format!("urn:fenghuo:schema:{name}")));
     }
     let files = fs::read_dir(root().join("schemas")).expect("the schemas can be listed");
     let schemas = files.filter_map(Result::ok).filter(|file| file.path().extension().is_some_and(|e| e == "json"));
-    assert_eq!(schemas.count(), SCHEMAS.len(), "every schema is in the list of this test");
+    assert_eq!(schemas.count(), NAMES.len(), "every schema is in the list of this test");
 }
 
 #[test]
@@ -117,7 +76,10 @@ fn a_wrong_document_is_refused() {
         r#"{"device":"D1","kind":"fire","at":"yesterday"}"#.to_owned(),
         r#"{"device":"D1","kind":"fire","at":1.5}"#.to_owned(),
         r#"{"device":7,"kind":"fire"}"#.to_owned(),
+        r#"{"device":"","kind":"fire"}"#.to_owned(),
         r#"{"tick":"5"}"#.to_owned(),
+        r#"{"type":"building","id":"","lon":113.75,"lat":23.02}"#.to_owned(),
+        r#"{"type":"device","id":"","building":"B1"}"#.to_owned(),
         r#"{"type":"building","id":"B1","lon":113.75}"#.to_owned(),
         r#"{"type":"building","id":"B1","lon":23.02,"lat":113.75}"#.to_owned(),
         r#"{"type":"building","id":"B1","lon":1,"lat":1,"premises":"castle"}"#.to_owned(),
@@ -193,7 +155,7 @@ fn the_words_of_the_schemas_are_those_of_the_code() {
         ("decision", "/$defs/sensor/enum", &sensors),
         ("decision", "/$defs/incident_decision/properties/premises/enum", &premises),
     ] {
-        assert_eq!(words_at(&schema_json(name), pointer), *expected, "{name}{pointer}");
+        assert_eq!(words_at(&schema(name), pointer), *expected, "{name}{pointer}");
     }
 }
 
@@ -255,7 +217,7 @@ fn decision(kind: DecisionKind, sparse: bool) -> Decision {
             received_at: (!sparse).then_some(Rfc3339(1)),
             counted: sparse,
             isolated: !sparse,
-            unregistered: !sparse && !is_unplaced,
+            unregistered: !sparse,
             time: (!sparse).then_some("received"),
             source: optional("raw/0/1"),
         }],

@@ -14,7 +14,7 @@ pub struct Plan {
     /// When it begins, Unix milliseconds.
     pub start_ms: i64,
     /// How many fires are planted; without it one for each 6 000 building-hours, at least 3, which is about 300 times
-    /// as many as in life. Never more than one for eight buildings.
+    /// as many as in life. Never more than [`Plan::most_fires`].
     pub fires: Option<u32>,
     /// The share of the fires that only one detector sees and nobody reports.
     pub single_room_share: f64,
@@ -97,10 +97,16 @@ impl Plan {
         whole(self.hours * HOUR_MS as f64).max(0)
     }
 
+    /// As many fires as the buildings have room for: one for eight of them.
+    #[must_use]
+    pub const fn most_fires(&self) -> u32 {
+        self.buildings / 8
+    }
+
     pub(crate) fn fire_count(&self) -> u32 {
         let derived = whole(f64::from(self.buildings) * self.hours / 6_000.0).max(3);
         let wanted = self.fires.unwrap_or_else(|| u32::try_from(derived).unwrap_or(u32::MAX));
-        wanted.min(self.buildings / 8)
+        wanted.min(self.most_fires())
     }
 }
 

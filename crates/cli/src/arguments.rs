@@ -89,6 +89,22 @@ mod tests {
     }
 
     #[test]
+    fn the_form_of_an_answer_has_the_same_words_everywhere() {
+        let mut command = Arguments::command();
+        let helps = command.get_subcommands_mut().filter_map(|command| {
+            let option = command.get_arguments().find(|argument| argument.get_id() == "format")?;
+            let values = option.get_possible_values();
+            let helps: Vec<_> =
+                values.iter().map(|value| format!("{}: {:?}", value.get_name(), value.get_help())).collect();
+            helps.iter().any(|help| help.starts_with("json")).then(|| format!("{:?} {helps:?}", option.get_help()))
+        });
+        let mut helps: Vec<String> = helps.collect();
+        assert_eq!(helps.len(), 5, "demo, topics, explain, backtest and validate");
+        helps.dedup();
+        assert_eq!(helps.len(), 1, "{helps:#?}");
+    }
+
+    #[test]
     fn every_command_has_examples() {
         for command in Arguments::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -3,6 +3,8 @@
 use fenghuo_city::Plan;
 use fenghuo_model::time::parse_rfc3339;
 
+use crate::failure::Failure;
+
 /// The city and its night; the same plan gives the same bytes on any machine.
 #[derive(Debug, clap::Args)]
 pub struct PlanArgs {
@@ -19,7 +21,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "N", default_value_t = Plan::default().seed)]
     seed: u64,
 
-    /// How many fires are planted [default: in proportion to buildings and hours]
+    /// How many fires are planted, at most one for eight buildings [default: in proportion to buildings and hours]
     #[arg(long, value_name = "N")]
     fires: Option<u32>,
 
@@ -34,9 +36,12 @@ pub struct PlanArgs {
 
 impl PlanArgs {
     /// The plan.
-    pub fn plan(&self) -> Plan {
+    ///
+    /// # Errors
+    /// More fires than the buildings have room for.
+    pub fn plan(&self) -> Result<Plan, Failure> {
         let default = Plan::default();
-        Plan {
+        let plan = Plan {
             seed: self.seed,
             buildings: self.buildings,
             hours: self.hours,
@@ -44,6 +49,13 @@ impl PlanArgs {
             fires: self.fires,
             garbage_share: self.garbage,
             ..default
+        };
+        match (self.fires, plan.most_fires()) {
+            (Some(fires), most) if fires > most => Err(Failure::Usage(format!(
+                "--fires {fires}: {} buildings have room for at most {most}, one for eight",
+                self.buildings
+            ))),
+            _ => Ok(plan),
         }
     }
 }

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::output::Output;
 
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Some milliseconds of work for `correlate`, which hands over at once what was read at once.
+const BUFFER_BYTES: usize = 512 * 1024;
+
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The longest line that is read: far above any record that a broker accepts by default (1 MiB).
 pub const LONGEST_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -26,9 +30,29 @@ pub fn too_long() -> String {
     format!("longer than {} MiB", LONGEST_LINE_BYTES / (1024 * 1024))
 }
 
+/// What is held back while lines come in at once, and has to go on before their reader may have to wait.
+pub trait HeldBack {
+    /// Lets go of it.
+    fn release(&mut self) -> Result<(), Failure>;
+}
+
+impl HeldBack for Output {
+    fn release(&mut self) -> Result<(), Failure> {
+        self.flush()
+    }
+}
+
+/// How a line is named in messages: `line 7`, or `FILE: line 7`.
+pub fn place(path: Option<&Path>, number: u64) -> String {
+    match path {
+        Some(path) => format!("{}: line {number}", path.display()),
+        None => format!("line {number}"),
+    }
+}
+
 /// The lines of one file or of standard input.
 pub struct Lines {
-    reader: BufReader<Box<dyn Read>>,
+    reader: BufReader<Box<dyn Read + Send>>,
     path: Option<PathBuf>,
     number: u64,
     line: Vec<u8>,
@@ -43,7 +67,7 @@ pub fn open(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
 }
 
 impl Lines {
-    fn of(reader: Box<dyn Read>, path: Option<PathBuf>) -> Self {
+    fn of(reader: Box<dyn Read + Send>, path: Option<PathBuf>) -> Self {
         Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), path, number: 0, line: Vec::new() }
     }
 
@@ -60,20 +84,20 @@ impl Lines {
         self.path.as_deref()
     }
 
-    /// How a line is named in messages: `line 7`, or `FILE: line 7`.
+    /// How a line is named in messages, as by [`place`].
     pub fn place(&self, number: u64) -> String {
-        match &self.path {
-            Some(path) => format!("{}: line {number}", path.display()),
-            None => format!("line {number}"),
-        }
+        place(self.path(), number)
     }
 
-    /// Reads on to the next line that is not blank into [`Lines::current`]; flushes `output` before it may have to
-    /// wait. Gives whether there was one.
-    pub fn advance(&mut self, output: &mut Output) -> Result<bool, Failure> {
+    /// Reads on to the next line that is not blank into [`Lines::current`], past a byte order mark at the beginning;
+    /// releases what is held back before it may have to wait. Gives whether there was one.
+    pub fn advance(&mut self, held_back: &mut impl HeldBack) -> Result<bool, Failure> {
         loop {
-            if !self.read_line(output)? {
+            if !self.read_line(held_back)? {
                 return Ok(false);
+            }
+            if self.number == 0 && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
             }
             self.number += 1;
             if !self.line.trim_ascii().is_empty() {
@@ -96,12 +120,12 @@ impl Lines {
     }
 
     /// Whether there was a line; of one that is too long, only as much is kept as shows that it is.
-    fn read_line(&mut self, output: &mut Output) -> Result<bool, Failure> {
+    fn read_line(&mut self, held_back: &mut impl HeldBack) -> Result<bool, Failure> {
         self.line.clear();
         let mut any = false;
         loop {
             if self.reader.buffer().is_empty() {
-                output.flush()?;
+                held_back.release()?;
             }
             let buffer = match self.reader.fill_buf() {
                 Ok(buffer) => buffer,
@@ -160,6 +184,8 @@ mod tests {
             ("a\n", vec![line(1, "a")]),
             ("a\r\n\r\nb\r\n", vec![line(1, "a"), line(3, "b")]),
             ("\n\n a \nb", vec![line(3, " a "), line(4, "b")]),
+            ("\u{feff}a\n\u{feff}b", vec![line(1, "a"), line(2, "\u{feff}b")]),
+            ("\u{feff}\r\na", vec![line(2, "a")]),
         ] {
             assert_eq!(lines_of(text.as_bytes()), expected, "{text:?}");
         }

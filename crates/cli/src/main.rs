@@ -9,13 +9,16 @@ mod city_files;
 mod city_plan;
 mod commands;
 mod failure;
+mod form;
 mod input;
+mod lanes;
 mod locale;
 mod logging;
 mod output;
 mod phrases;
 mod progress;
 mod raw_lines;
+mod read_ahead;
 mod registry_and_policy;
 mod verdict;
 
@@ -26,6 +29,10 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 use failure::{Failure, Outcome};
+
+/// Signals are made by one thread and freed by another, which the system's allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -63,7 +63,7 @@ mod window;
 use std::sync::Arc;
 
 use fenghuo_model::registry::UNPLACED;
-use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal, Tick};
+use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Sensor, Signal, Tick};
 use serde::{Deserialize, Serialize};
 
 use evidence::DeviceKey;
@@ -146,9 +146,28 @@ pub struct Correlator {
     policy: Arc<Policy>,
     /// In the order of their names, `unplaced` among them.
     regions: Vec<(Arc<str>, Region)>,
+    /// Where the registry's regions stand in that list.
+    numbers: Vec<usize>,
     counters: Counters,
     /// What of the counters was written as state, if anybody asks for it.
     counters_written: Option<Option<Counters>>,
+}
+
+/// Device, building and region of a signal, as the registry knows them; see [`Correlator::find`].
+pub struct Found {
+    device: DeviceKey,
+    sensor: Sensor,
+    place: Option<StatedPlace>,
+    region: Option<usize>,
+}
+
+impl Found {
+    /// The number of the only region that the signal can change: its place in [`Correlator::regions`]. Without one,
+    /// the signal is rejected or only counted, by whichever correlator it is given to.
+    #[must_use]
+    pub const fn region(&self) -> Option<usize> {
+        self.region
+    }
 }
 
 impl Correlator {
@@ -175,8 +194,10 @@ impl Correlator {
         let region = |name: Arc<str>| {
             (Arc::clone(&name), Region::new(name, Arc::clone(&registry), Arc::clone(&policy), limits.clone()))
         };
+        let number = |name: &Arc<str>| names.binary_search(name).expect("every region is in the list");
+        let numbers = registry.regions().iter().map(number).collect();
         let regions = names.into_iter().map(region).collect();
-        Ok(Self { registry, policy, regions, counters: Counters::default(), counters_written: None })
+        Ok(Self { registry, policy, regions, numbers, counters: Counters::default(), counters_written: None })
     }
 
     /// Takes one input and appends the decisions that it causes, in their order.
@@ -189,15 +210,55 @@ impl Correlator {
                 self.take_tick(tick, out);
                 Ok(())
             }
-            Input::Signal(signal) => {
-                let taken = self.take_signal(signal, out);
-                match taken {
-                    Ok(()) => self.counters.signals += 1,
-                    Err(_) => self.counters.rejected += 1,
-                }
-                taken
-            }
+            Input::Signal(signal) => self.take_found(signal, self.find(signal), out),
         }
+    }
+
+    /// The names of the regions in their order; a region's number is its place here.
+    pub fn regions(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.regions.iter().map(|(name, _)| name.as_ref())
+    }
+
+    /// Looks up device, building and region of a signal, without taking it.
+    ///
+    /// Regions share nothing. So correlators of the same registry and policy may divide a sequence among them: each
+    /// region's inputs to one of them, ticks of all regions to every one, the rest to any. Their decisions, put
+    /// together in the order of the inputs and, within a tick, of the regions' names, are those of one alone.
+    #[must_use]
+    pub fn find(&self, signal: &Signal) -> Found {
+        let device = self.registry.device_by_name(&signal.device);
+        let place = self.registry.place(signal, device);
+        let region = match (&place, signal.kind) {
+            (Some(place), _) => Some(self.numbers[self.registry.building(place.building).region as usize]),
+            (None, Kind::Fire | Kind::Confirm) => self.region_number(UNPLACED),
+            (None, _) => None,
+        };
+        Found {
+            device: match device {
+                Some(device) => DeviceKey::Registered(device),
+                None => DeviceKey::Stranger(signal.device.as_str().into()),
+            },
+            sensor: self.registry.sensor_of(signal, device),
+            place: place.map(|place| StatedPlace {
+                building: place.building,
+                location: place.location.into(),
+                unregistered: place.unregistered,
+            }),
+            region,
+        }
+    }
+
+    /// [`Correlator::take`] for a signal that this correlator, or one of the same registry, has already looked up.
+    ///
+    /// # Errors
+    /// Why the signal is rejected; it then changed nothing.
+    pub fn take_found(&mut self, signal: &Signal, found: Found, out: &mut Vec<Decision>) -> Result<(), Rejected> {
+        let taken = self.take_signal(signal, found, out);
+        match taken {
+            Ok(()) => self.counters.signals += 1,
+            Err(_) => self.counters.rejected += 1,
+        }
+        taken
     }
 
     /// Lets every region's clock run, in the order of their names, until no timer is left.
@@ -238,22 +299,19 @@ impl Correlator {
         self.counters.ticks += 1;
         match &tick.region {
             Some(name) => {
-                if let Some(region) = self.region(name) {
-                    region.tick(tick.at_ms, out);
+                if let Some(number) = self.region_number(name) {
+                    self.regions[number].1.tick(tick.at_ms, out);
                 }
             }
             None => self.regions.iter_mut().for_each(|(_, region)| region.tick(tick.at_ms, out)),
         }
     }
 
-    fn take_signal(&mut self, signal: &Signal, out: &mut Vec<Decision>) -> Result<(), Rejected> {
+    fn take_signal(&mut self, signal: &Signal, found: Found, out: &mut Vec<Decision>) -> Result<(), Rejected> {
         let (at_ms, clock_ms, time_is_receipt) = self.times(signal).ok_or(Rejected::NoTime)?;
-        let registry = Arc::clone(&self.registry);
-        let device = registry.device_by_name(&signal.device);
-        let place = registry.place(signal, device);
-        let name = match (&place, signal.kind) {
-            (Some(place), _) => Arc::clone(registry.region_of(place.building)),
-            (None, Kind::Fire | Kind::Confirm) => UNPLACED.into(),
+        let Found { device, sensor, place, region } = found;
+        let number = match (region, signal.kind) {
+            (Some(number), _) => number,
             (None, kind @ (Kind::Clear | Kind::Acknowledge)) => return Err(Rejected::NoBuilding(kind)),
             (None, _) => {
                 self.counters.without_building += 1;
@@ -264,23 +322,8 @@ impl Correlator {
         self.counters.times_unreadable += u64::from(signal.flaws.times);
         self.counters.sensors_unknown += u64::from(signal.flaws.sensors);
         self.counters.fields_mistyped += u64::from(signal.flaws.types);
-        let statement = Statement {
-            signal,
-            device: match device {
-                Some(device) => DeviceKey::Registered(device),
-                None => DeviceKey::Stranger(signal.device.as_str().into()),
-            },
-            sensor: registry.sensor_of(signal, device),
-            at_ms,
-            time_is_receipt,
-            place: place.map(|place| StatedPlace {
-                building: place.building,
-                location: place.location.into(),
-                unregistered: place.unregistered,
-            }),
-        };
-        let found = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(&name));
-        let (_, region) = &mut self.regions[found.expect("every building's region and `unplaced` are in the list")];
+        let statement = Statement { signal, device, sensor, at_ms, time_is_receipt, place };
+        let (_, region) = &mut self.regions[number];
         region.take(&statement, clock_ms, &mut self.counters, out);
         Ok(())
     }
@@ -299,8 +342,9 @@ impl Correlator {
         }
     }
 
-    fn region(&mut self, name: &str) -> Option<&mut Region> {
-        let place = self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(name)).ok()?;
-        Some(&mut self.regions[place].1)
+    /// The number of the region with that name: its place in [`Correlator::regions`].
+    #[must_use]
+    pub fn region_number(&self, name: &str) -> Option<usize> {
+        self.regions.binary_search_by(|(other, _)| other.as_ref().cmp(name)).ok()
     }
 }

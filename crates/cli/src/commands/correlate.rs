@@ -1,15 +1,19 @@
 //! `fenghuo correlate`: signals in order of arrival to decisions, one process, no broker.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread;
 
-use fenghuo_correlate::{Correlator, Counters};
+use fenghuo_correlate::Correlator;
 use fenghuo_model::{Decision, Input};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Outcome};
 use crate::input::{self, Line, Lines};
+use crate::lanes::{self, Lanes};
 use crate::output::{Output, remark};
+use crate::read_ahead::{ReadAhead, Stretch};
 use crate::registry_and_policy::RulesArgs;
 
 const EXAMPLES: &str = "\
@@ -34,69 +38,118 @@ pub struct Args {
     #[arg(long)]
     drain: bool,
 
+    /// Threads that share the regions; what comes out is the same on any number [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<NonZeroUsize>,
+
     /// Signals, one file after the other; standard input without any, or for `-`
     files: Vec<PathBuf>,
+}
+
+/// More than any machine has cores, and few enough to start.
+const MOST_THREADS: usize = 1_024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST_THREADS);
+    number.ok_or_else(|| format!("a whole number from 1 to {MOST_THREADS}"))
 }
 
 /// Correlates what comes in.
 pub fn execute(args: &Args) -> Result<Outcome, Failure> {
     let (registry, policy) = args.rules.read()?;
     let inputs = input::open(&args.files)?;
-    let mut run = Run {
-        correlator: Correlator::new(registry, policy),
-        decisions: Vec::new(),
-        output: Output::standard(),
-        tally: Tally::default(),
+    let mut out = Out { output: Output::standard(), tally: Tally::default() };
+    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let counters = if threads == NonZeroUsize::MIN {
+        on_one_thread(Correlator::new(registry, policy), inputs, args.drain, &mut out)?
+    } else {
+        on_threads(Lanes::new(&registry, &policy, threads), inputs, args.drain, &mut out)?
     };
-    for mut lines in inputs {
-        while lines.advance(&mut run.output)? {
-            run.take(&lines)?;
-        }
-    }
-    if args.drain {
-        run.correlator.drain(&mut run.decisions);
-        run.publish()?;
-    }
-    run.output.flush()?;
-    remark(Summary::of(run.correlator.counters(), &run.tally).to_json());
-    Ok(if run.tally.rejected == 0 { Outcome::Clean } else { Outcome::Found })
+    out.output.flush()?;
+    remark(Summary::of(counters, &out.tally).to_json());
+    Ok(if out.tally.rejected == 0 { Outcome::Clean } else { Outcome::Found })
 }
 
-struct Run {
-    correlator: Correlator,
-    decisions: Vec<Decision>,
+/// One line after the other; gives the counters.
+fn on_one_thread(
+    mut correlator: Correlator,
+    inputs: Vec<Lines>,
+    drain: bool,
+    out: &mut Out,
+) -> Result<Map<String, Value>, Failure> {
+    let mut decisions = Vec::new();
+    for mut lines in inputs {
+        while lines.advance(&mut out.output)? {
+            let Line { number, bytes } = lines.current();
+            let read = bytes.ok_or_else(input::too_long);
+            let taken = read
+                .and_then(|line| Input::from_json(line).map_err(text_of))
+                .and_then(|input| correlator.take(&input, &mut decisions).map_err(text_of));
+            if let Err(reason) = taken {
+                out.reject(&lines.place(number), &reason);
+            }
+            out.publish(&mut decisions)?;
+        }
+    }
+    if drain {
+        correlator.drain(&mut decisions);
+        out.publish(&mut decisions)?;
+    }
+    Ok(lanes::named(correlator.counters()))
+}
+
+/// Batch after batch, of all lines that are there; gives the counters.
+fn on_threads(mut lanes: Lanes, inputs: Vec<Lines>, drain: bool, out: &mut Out) -> Result<Map<String, Value>, Failure> {
+    let ahead = ReadAhead::start(inputs);
+    let mut batch = Vec::new();
+    while ahead.gather(&mut batch, &mut out.output)? {
+        let lines: Vec<Option<&[u8]>> = batch.iter().flat_map(Stretch::lines).collect();
+        let places: Vec<_> = batch.iter().flat_map(Stretch::places).collect();
+        for said in lanes.take(&lines) {
+            match said.what {
+                Ok(decision) => out.decision(&decision)?,
+                Err(reason) => {
+                    let (path, number) = places[said.line];
+                    out.reject(&input::place(path, number), &reason);
+                }
+            }
+        }
+    }
+    ahead.end()?;
+    if drain {
+        for said in lanes.drain() {
+            said.what.iter().try_for_each(|decision| out.decision(decision))?;
+        }
+    }
+    Ok(lanes.counters())
+}
+
+/// What goes out, and what the command itself counts.
+struct Out {
     output: Output,
     tally: Tally,
 }
 
-/// What the command itself counts.
 #[derive(Default)]
 struct Tally {
     rejected: u64,
     decisions: u64,
 }
 
-impl Run {
-    /// Takes the line that was read last; a bad one is told and counted.
-    fn take(&mut self, lines: &Lines) -> Result<(), Failure> {
-        let Line { number, bytes } = lines.current();
-        let taken = match bytes.ok_or_else(input::too_long).and_then(|line| Input::from_json(line).map_err(text_of)) {
-            Ok(input) => self.correlator.take(&input, &mut self.decisions).map_err(text_of),
-            Err(reason) => Err(reason),
-        };
-        if let Err(reason) = taken {
-            self.tally.rejected += 1;
-            remark(format_args!("{}: {reason}", lines.place(number)));
-        }
-        self.publish()
+impl Out {
+    /// Tells and counts a bad line.
+    fn reject(&mut self, place: &str, reason: &str) {
+        self.tally.rejected += 1;
+        remark(format_args!("{place}: {reason}"));
     }
 
-    fn publish(&mut self) -> Result<(), Failure> {
-        for decision in self.decisions.drain(..) {
-            self.tally.decisions += 1;
-            self.output.line(decision.to_json())?;
-        }
-        Ok(())
+    fn decision(&mut self, json: &str) -> Result<(), Failure> {
+        self.tally.decisions += 1;
+        self.output.line(json)
+    }
+
+    fn publish(&mut self, decisions: &mut Vec<Decision>) -> Result<(), Failure> {
+        decisions.drain(..).try_for_each(|decision| self.decision(&decision.to_json()))
     }
 }
 
@@ -119,22 +172,18 @@ struct Summary {
 
 impl Summary {
     /// Of all rejected lines, the correlator saw only those that could be read as a signal.
-    fn of(counters: &Counters, tally: &Tally) -> Self {
-        let mut others = match serde_json::to_value(counters) {
-            Ok(Value::Object(counters)) => counters,
-            _ => Map::new(),
-        };
-        for named in ["signals", "duplicates", "rejected", "incidents", "confirmed", "decisions"] {
-            others.remove(named);
-        }
+    fn of(mut counters: Map<String, Value>, tally: &Tally) -> Self {
+        let mut taken = |name: &str| counters.remove(name).and_then(|count| count.as_u64()).unwrap_or(0);
+        let [signals, duplicates, _, incidents, confirmed] =
+            ["signals", "duplicates", "rejected", "incidents", "confirmed"].map(&mut taken);
         Self {
-            signals: counters.signals,
-            duplicates: counters.duplicates,
+            signals,
+            duplicates,
             rejected: tally.rejected,
-            incidents: counters.incidents,
-            confirmed: counters.confirmed,
+            incidents,
+            confirmed,
             decisions: tally.decisions,
-            others,
+            others: counters,
         }
     }
 

@@ -18,8 +18,9 @@ const EXAMPLES: &str = "\
 One record a line; signals go to standard output, one JSON object a line, and so does
 {\"rejected\":\"reason\",\"line\":N} for what cannot be read. Bytes of gb26875 may hold a line feed: hand them over
 as hexadecimal digits, or one record a file with --whole.
-Exit code 1: something was rejected and no record could be read (the wrong format?). Rejections among readable
-records are part of the result; the exit code is then 0.
+Exit code 1: something was rejected and nothing could be read (the wrong format?). A record of which a part was
+rejected and another gave a signal has been read. Rejections beside what could be read are part of the result; the
+exit code is then 0.
 
 Examples:
   fenghuo decode --format gb26875 --hex < frames.hex
@@ -88,7 +89,7 @@ struct Run<'a> {
     args: &'a Args,
     clock: ClockTrust,
     decoded: Vec<Decoded>,
-    /// Records of which nothing was rejected.
+    /// Records that gave a signal, or of which nothing was rejected.
     readable: u64,
     /// Stretches that could not be read.
     rejected: u64,
@@ -115,16 +116,20 @@ impl Run<'_> {
             self.rejected += 1;
             reject(&reason, output)?;
         }
+        let mut gave_signal = false;
         for decoded in self.decoded.drain(..) {
             match decoded {
-                Decoded::Signal(signal) => output.line(signal.to_json())?,
+                Decoded::Signal(signal) => {
+                    gave_signal = true;
+                    output.line(signal.to_json())?;
+                }
                 Decoded::Rejected(rejection) => {
                     self.rejected += 1;
                     reject(&rejection.reason, output)?;
                 }
             }
         }
-        self.readable += u64::from(self.rejected == before);
+        self.readable += u64::from(gave_signal || self.rejected == before);
         Ok(())
     }
 

@@ -38,7 +38,9 @@ impl Chosen {
             std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         let mut flags = self.set.clone();
         flags.extend(self.brokers.iter().map(|brokers| ("kafka.brokers".to_owned(), brokers.clone())));
-        Ok(Config::load(&self.config.display().to_string(), &text, environment, &flags)?)
+        // A byte order mark, which some editors write, is no key.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Ok(Config::load(&self.config.display().to_string(), text, environment, &flags)?)
     }
 }
 

@@ -81,7 +81,7 @@ enum Target {
 
 /// Plays a night into files or topics.
 pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
-    let plan = args.plan.plan();
+    let plan = args.plan.plan()?;
     // The brokers first: where they are away, nothing else is begun.
     let producer = args.brokers.as_deref().map(|brokers| connect(brokers, &args.property)).transpose()?;
     let city = City::new(&plan);

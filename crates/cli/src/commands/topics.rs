@@ -2,11 +2,12 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use fenghuo_engine::topics::{Creation, Finding, compare};
 
 use super::run::{Chosen, on_signals};
 use crate::failure::{Failure, Outcome};
+use crate::form::{Form, FormArgs};
 
 /// Shows which topics must exist, with partitions, retention and compaction, against those that do
 ///
@@ -28,18 +29,8 @@ pub struct Args {
     /// Replicas of each partition of created topics
     #[arg(long, default_value_t = 1, requires = "create", value_parser = clap::value_parser!(i32).range(1..))]
     replication: i32,
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value = "table")]
-    format: TopicsFormat,
-}
-
-/// How the findings are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TopicsFormat {
-    /// One line a topic, aligned
-    Table,
-    /// One JSON object a line
-    Json,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// Compares, and creates what is missing if told to.
@@ -48,15 +39,15 @@ pub fn execute(args: &Args) -> Result<Outcome, Failure> {
     let creation = Creation { partitions: args.partitions, replication: args.replication };
     let findings = compare(&config, args.create.then_some(creation), &on_signals()?)?;
     let mut output = io::stdout().lock();
-    for line in lines(&findings, args.format) {
+    for line in lines(&findings, args.form.format) {
         writeln!(output, "{line}").map_err(Failure::output)?;
     }
     output.flush().map_err(Failure::output)?;
     Ok(if findings.iter().all(Finding::is_right) { Outcome::Clean } else { Outcome::Found })
 }
 
-fn lines(findings: &[Finding], format: TopicsFormat) -> Vec<String> {
-    if format == TopicsFormat::Json {
+fn lines(findings: &[Finding], form: Form) -> Vec<String> {
+    if form == Form::Json {
         let json = |finding| serde_json::to_string(finding).expect("a finding has string keys only");
         return findings.iter().map(json).collect();
     }

@@ -1,10 +1,9 @@
 //! `fenghuo validate`: whether registry and policy fit each other, before a county finds out.
 
-use clap::ValueEnum;
-use fenghuo_model::policy::DEFAULT_TEXT;
 use fenghuo_model::validate::{Finding, PolicySource, Severity, validate};
 
 use crate::failure::{Failure, Outcome};
+use crate::form::{Form, FormArgs};
 use crate::output::{Output, remark};
 use crate::registry_and_policy::RulesArgs;
 
@@ -24,41 +23,24 @@ pub struct Args {
     #[command(flatten)]
     rules: RulesArgs,
 
-    /// How findings are written
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    #[command(flatten)]
+    form: FormArgs,
 
     /// Let warnings fail too
     #[arg(long)]
     deny_warnings: bool,
 }
 
-/// How findings are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// One line each, for people
-    Text,
-    /// One JSON object a line, for programs
-    Json,
-}
-
 /// Checks registry and policy together.
 pub fn execute(args: &Args) -> Result<Outcome, Failure> {
-    let (registry, policy) = args.rules.read()?;
-    let (file, text) = match &args.rules.policy {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
-            (path.display().to_string(), text)
-        }
-        None => ("default policy".to_owned(), DEFAULT_TEXT.to_owned()),
-    };
-    let source = PolicySource { policy: &policy, file: &file, text: &text };
+    let (registry, file) = args.rules.read_with_text()?;
+    let source = PolicySource { policy: &file.policy, file: &file.name, text: &file.text };
     let findings = validate(&registry, &args.rules.registry.display().to_string(), source);
     let mut output = Output::standard();
     for finding in &findings {
-        output.line(match args.format {
-            Format::Text => finding.to_string(),
-            Format::Json => serde_json::to_string(finding).expect("a finding has string keys"),
+        output.line(match args.form.format {
+            Form::Text => finding.to_string(),
+            Form::Json => serde_json::to_string(finding).expect("a finding has string keys"),
         })?;
     }
     output.flush()?;
@@ -68,7 +50,7 @@ pub fn execute(args: &Args) -> Result<Outcome, Failure> {
         "{} buildings, {} devices, {} rules: {errors} errors, {warnings} warnings",
         registry.buildings().len(),
         registry.devices().len(),
-        policy.rules.len()
+        file.policy.rules.len()
     ));
     Ok(if errors > 0 || (args.deny_warnings && warnings > 0) { Outcome::Found } else { Outcome::Clean })
 }

@@ -1,7 +1,7 @@
 //! `fenghuo correlate`: signals in, decisions out, bad lines told, the summary last.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use super::started::{Started, fenghuo, folder, run};
 
@@ -72,6 +72,21 @@ fn lines_become_decisions_and_bad_ones_reasons() {
 }
 
 #[test]
+fn a_byte_order_mark_before_registry_policy_or_signals_is_passed_over() {
+    let policy = "[incident]\nverify_after = \"1s\"\n";
+    let mark = "\u{feff}";
+    let folder =
+        folder(&[("city.jsonl", &(mark.to_owned() + REGISTRY.trim())), ("policy.toml", &(mark.to_owned() + policy))]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (registry, policy) = (path("city.jsonl"), path("policy.toml"));
+    for threads in ["1", "2"] {
+        let args = ["correlate", "--registry", &registry, "--policy", &policy, "--threads", threads];
+        let started = run(&args, format!("{mark}{FIRST}\n{SECOND}\n"));
+        assert_eq!((started.code, kinds(&started.stdout).join(" ").as_str()), (0, "suspected verify confirmed"));
+    }
+}
+
+#[test]
 fn files_are_taken_one_after_the_other() {
     let folder = folder(&[("one.jsonl", &format!("{FIRST}\n")), ("two.jsonl", &format!("bad\n{SECOND}"))]);
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -100,42 +115,47 @@ fn registry_and_policy_say_all_their_faults() {
     }
 }
 
+/// The command on the registry, all of its streams piped.
+fn started_on(registry: &str, threads: &str) -> Child {
+    let mut command = fenghuo(&["correlate", "--registry", registry, "--threads", threads]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 #[test]
 fn a_decision_comes_out_while_the_input_pauses() {
     let folder = folder(&[("city.jsonl", REGISTRY)]);
     let registry = folder.path().join("city.jsonl").display().to_string();
-    let mut child = fenghuo(&["correlate", "--registry", &registry])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    // Half of the next line is under way: that is no reason to hold back what is decided.
-    for (text, decision) in [(format!("{FIRST}\n{{\"dev"), "suspected"), (SECOND[5..].to_owned() + "\n", "confirmed")] {
-        stdin.write_all(text.as_bytes()).unwrap();
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        assert_eq!(kinds(&line), [decision]);
+    for threads in ["1", "2"] {
+        let mut child = started_on(&registry, threads);
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        // Half of the next line is under way: that is no reason to hold back what is decided.
+        for (text, decision) in
+            [(format!("{FIRST}\n{{\"dev"), "suspected"), (SECOND[5..].to_owned() + "\n", "confirmed")]
+        {
+            stdin.write_all(text.as_bytes()).unwrap();
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            assert_eq!(kinds(&line), [decision]);
+        }
+        drop(stdin);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     }
-    drop(stdin);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let folder = folder(&[("city.jsonl", REGISTRY)]);
     let registry = folder.path().join("city.jsonl").display().to_string();
-    let mut child = fenghuo(&["correlate", "--registry", &registry])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    child.stdin.take().unwrap().write_all(format!("{FIRST}\n{SECOND}\n").as_bytes()).unwrap();
-    let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+    for threads in ["1", "2"] {
+        let mut child = started_on(&registry, threads);
+        drop(child.stdout.take());
+        // It ends though there might be more to read.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(format!("{FIRST}\n{SECOND}\n").as_bytes()).unwrap();
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+        drop(stdin);
+    }
 }

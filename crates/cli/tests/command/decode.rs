@@ -6,6 +6,9 @@ use super::started::{folder, run};
 const FRAME: &str = "40 40 01 00 01 01 20 3A 09 1A 09 0C 79 03 00 00 00 00 38 5B 01 00 00 00 30 00 02 02 01 01 01 28 \
     0A 00 02 00 02 00 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 20 00 \
     02 3A 09 1A 09 0C 46 23 23";
+/// The same, counting two objects where it holds one.
+const TWO_PROMISED: &str = "404001000101203a091a090c790300000000385b0100000030000202020101280a00020002002020\
+    2020202020202020202020202020202020202020202020202020202000023a091a090c472323";
 const FIRE: &str =
     r#"{"device":"gb:000000000379:1.1:0002000a","kind":"fire","sensor":"smoke","at":"2012-09-26T01:58:02.000Z"}"#;
 
@@ -45,6 +48,8 @@ fn records_become_signals_or_reasons() {
                 r#"{"rejected":"an odd number of hexadecimal digits","line":3}"#,
             ],
         ),
+        // Of a frame that promises two objects and holds one, the one is read.
+        (gb, TWO_PROMISED.to_owned(), 0, vec![FIRE, r#"{"rejected":""#]),
         // If nothing at all could be read, a program must not go on as if.
         (gb, "\nzz\n".to_owned(), 1, vec![r#"{"rejected":"no hexadecimal digit at column 1","line":2}"#]),
         (

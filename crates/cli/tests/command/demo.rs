@@ -14,6 +14,18 @@ fn read(folder: &Path, name: &str) -> String {
 }
 
 #[test]
+fn more_fires_than_there_is_room_for_are_refused() {
+    for (command, fires, code) in [("demo", "6", 2), ("simulate", "6", 2), ("simulate", "5", 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().display().to_string();
+        let started = run(&[command, "--out", &out, "--buildings", "40", "--hours", "0.1", "--fires", fires], "");
+        assert_eq!(started.code, code, "{command} {fires}: {}", started.stderr);
+        let told = started.stderr.starts_with("--fires 6: 40 buildings have room for at most 5, one for eight");
+        assert_eq!(told, code == 2, "{}", started.stderr);
+    }
+}
+
+#[test]
 fn the_demos_files_lead_to_its_decisions_step_by_step() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().display().to_string();

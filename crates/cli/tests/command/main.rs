@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "where the world of a test is not as it should be, the test fails")]
 
 mod backtest;
+mod config;
 mod correlate;
 mod decode;
 mod demo;
 mod explain;
 mod policy;
 mod started;
+mod threads;
 mod usage;
 mod validate;

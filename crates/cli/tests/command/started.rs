@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use fenghuo_tests::schemas::faults_by;
+
 /// What came of a command.
 #[derive(Debug)]
 pub struct Started {
@@ -35,10 +37,32 @@ pub fn run(args: &[&str], stdin: impl AsRef<[u8]>) -> Started {
     let writer = std::thread::spawn(move || drop(input.write_all(&bytes)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
-    Started {
+    let started = Started {
         code: output.status.code().expect("no signal ended it"),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    started.check_by_schema(args);
+    started
+}
+
+/// So many lines of one output are held against their schema, evenly spread; it takes longer than to write them.
+const LINES_BY_SCHEMA: usize = 1_000;
+
+impl Started {
+    /// Holds the decisions that `correlate` wrote, and the signals that `decode` wrote, against their schemas.
+    fn check_by_schema(&self, args: &[&str]) {
+        let schema = match args {
+            [.., "--help" | "-h"] => return,
+            ["correlate", ..] => "decision",
+            ["decode", ..] => "signal",
+            _ => return,
+        };
+        let step = self.stdout.lines().count() / LINES_BY_SCHEMA + 1;
+        for line in self.stdout.lines().step_by(step).filter(|line| !line.starts_with("{\"rejected\":")) {
+            let faults = faults_by(schema, &serde_json::from_str(line).unwrap());
+            assert!(faults.is_empty(), "{line}\n{faults:?}");
+        }
     }
 }
 

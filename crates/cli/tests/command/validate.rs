@@ -32,3 +32,15 @@ fn findings_decide_the_exit_code() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_policy_that_can_be_read_only_once_is_enough() {
+    let folder = folder(&[("city.jsonl", REGISTRY)]);
+    let registry = folder.path().join("city.jsonl").display().to_string();
+    // A byte order mark does not move the lines either.
+    let policy = "\u{feff}\n\n[[rule]]\nid = \"three\"\nwindow = \"2m\"\nmin_locations = 3\n";
+    let checked = run(&["validate", "--registry", &registry, "--policy", "/dev/stdin"], policy);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stdout.starts_with("/dev/stdin:3: warning: "), "{checked:?}");
+}

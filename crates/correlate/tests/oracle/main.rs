@@ -25,7 +25,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use compare::{Comparison, compare};
+use compare::{Comparison, Step, compare};
+use fenghuo_tests::schemas::faults_by;
 use generate::Sequence;
 use random::Random;
 use report::{Coverage, scenario};
@@ -37,6 +38,9 @@ const DEFAULT_SEED: u64 = 20_261_122;
 const ENOUGH_FOR_COVERAGE: u64 = 2_000;
 
 const THREADS: usize = 2;
+
+/// Of so many sequences, the decisions of one are held against the schema; that takes longer than to decide.
+const ONE_BY_SCHEMA: u64 = 20;
 
 /// What was asked for.
 struct Wish {
@@ -84,11 +88,12 @@ fn main() -> ExitCode {
     };
     // A panic of either side is a step of the comparison, and is shown there.
     std::panic::set_hook(Box::new(|_| {}));
-    let (coverage, differing) = match wish.only {
+    let (coverage, differing, faults) = match wish.only {
         Some(number) => {
             let comparison = wish.comparison(number);
             let _ = writeln!(out, "{}", scenario(&wish.sequence(number), &comparison));
-            (Coverage::default(), comparison.first_difference().map(|_| number).into_iter().collect())
+            let differing = comparison.first_difference().map(|_| number).into_iter().collect();
+            (Coverage::default(), differing, by_schema(&comparison))
         }
         None => run(&wish),
     };
@@ -100,6 +105,10 @@ fn main() -> ExitCode {
         let _ = writeln!(out, "sequence {number} of seed {}, shrunk\n{}", wish.seed, scenario(&shrunk, &comparison));
         return ExitCode::FAILURE;
     }
+    if !faults.is_empty() {
+        let _ = writeln!(out, "oracle: decisions do not fit their schema\n{}", faults.join("\n"));
+        return ExitCode::FAILURE;
+    }
     let missing = coverage.missing();
     if wish.only.is_none() && wish.sequences >= ENOUGH_FOR_COVERAGE && !missing.is_empty() {
         let _ = writeln!(out, "oracle: the sequences never led to {missing:?}");
@@ -108,30 +117,44 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Compares every sequence; what was covered, and the numbers of those that differ.
-fn run(wish: &Wish) -> (Coverage, Vec<u64>) {
+/// What is wrong with the correlator's decisions by their schema.
+fn by_schema(comparison: &Comparison) -> Vec<String> {
+    let decisions = comparison.correlator.iter().flat_map(|step| match step {
+        Step::Decided(decisions) => decisions.as_slice(),
+        Step::Rejected(_) | Step::Panicked(_) => &[],
+    });
+    decisions.flat_map(|decision| faults_by("decision", decision)).collect()
+}
+
+/// Compares every sequence; what was covered, the numbers of those that differ, and what the schema says against some.
+fn run(wish: &Wish) -> (Coverage, Vec<u64>, Vec<String>) {
     let next = AtomicU64::new(0);
     let work = || {
-        let (mut coverage, mut differing) = (Coverage::default(), Vec::new());
+        let (mut coverage, mut differing, mut faults) = (Coverage::default(), Vec::new(), Vec::new());
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= wish.sequences {
-                return (coverage, differing);
+                return (coverage, differing, faults);
             }
             let comparison = wish.comparison(number);
             coverage.add(&comparison.oracle);
             differing.extend(comparison.first_difference().map(|_| number));
+            if number.is_multiple_of(ONE_BY_SCHEMA) {
+                faults.extend(by_schema(&comparison).into_iter().map(|fault| format!("sequence {number}: {fault}")));
+            }
         }
     };
-    let (mut coverage, mut differing) = (Coverage::default(), Vec::new());
+    let (mut coverage, mut differing, mut faults) = (Coverage::default(), Vec::new(), Vec::new());
     thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
         for worker in workers {
-            let (covered, differed) = worker.join().expect("a panic is caught where it happens");
+            let (covered, differed, faulty) = worker.join().expect("a panic is caught where it happens");
             coverage.merge(covered);
             differing.extend(differed);
+            faults.extend(faulty);
         }
     });
     differing.sort_unstable();
-    (coverage, differing)
+    faults.sort_unstable();
+    (coverage, differing, faults)
 }

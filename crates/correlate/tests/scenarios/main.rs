@@ -16,6 +16,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use chapter::read_chapter;
+use fenghuo_tests::schemas::faults_by;
 use notation::Scenario;
 use play::{Disturbance, Outcome, play};
 use serde_json::Value;
@@ -54,6 +55,11 @@ fn check(scenario: &Scenario) -> String {
         (Ok(_), Some(words)) => return format!("{}: not refused: {words}", scenario.at),
     };
     let mut differences = compare::differences(scenario, &outcomes);
+    for decision in outcomes.iter().flat_map(|outcome| &outcome.decisions) {
+        for fault in faults_by("decision", decision) {
+            differences.push_str(&format!("{}: {fault}\n", scenario.at));
+        }
+    }
     for disturbance in [Disturbance::None, Disturbance::Heartbeats, Disturbance::FiresElsewhere, Disturbance::Repeats] {
         let disturbed = play(scenario, disturbance).expect("the same registry and policy were read before");
         let (straight, disturbed) = (decisions(&outcomes, disturbance), decisions(&disturbed, disturbance));

@@ -58,7 +58,7 @@ fn read_envelope(envelope: &Fields, out: &mut Vec<Decoded>) {
         return;
     };
     let timestamp = stated("timestamp");
-    let received_at_ms = timestamp.and_then(integer).and_then(fenghuo_model::time::writable);
+    let received_at_ms = timestamp.and_then(integer).map(in_ms).and_then(fenghuo_model::time::writable);
     let unreadable_times = u32::from(timestamp.is_some() && received_at_ms.is_none());
     let sender = Sender { device, received_at_ms, unreadable_times };
 
@@ -117,6 +117,12 @@ fn integer(value: &Value) -> Option<i64> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
+}
+
+/// The platform's time of receipt in milliseconds. It writes those, some gateways before it seconds: as milliseconds,
+/// all below 10^11 lie before March 1973, as seconds they reach to the year 5138.
+const fn in_ms(timestamp: i64) -> i64 {
+    if timestamp.unsigned_abs() < 100_000_000_000 { timestamp * 1_000 } else { timestamp }
 }
 
 /// Reads a payload of any shape. Its depth is bounded by that of the JSON parser, and JSON within strings grows with

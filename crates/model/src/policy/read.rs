@@ -10,11 +10,13 @@ use crate::words::{Kind, Premises, Sensor};
 const EVIDENCE_KINDS: [Kind; 3] = [Kind::Fire, Kind::Confirm, Kind::Prealarm];
 
 impl Policy {
-    /// Reads TOML; `file` is its name in messages. What is missing has the default policy's value.
+    /// Reads TOML; `file` is its name in messages. What is missing has the default policy's value; a byte order mark at
+    /// the beginning, which some editors write, is passed over.
     ///
     /// # Errors
     /// Every fault of the file, in the order of the lines.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut faults = Faults::new(file, text);
         let document = parse(text, &mut faults);
         let mut root = Table::root(&document);
@@ -255,6 +257,14 @@ mod tests {
         let expected =
             "p.toml:2: unknown key `horizn` in [dedup]; did you mean `horizon`?\n    horizn = \"10m\"\n    ^^^^^^";
         assert_eq!(faults("[dedup]\nhorizn = \"10m\""), expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_beginning_is_passed_over() {
+        let text = "[dedup]\nhorizon = \"11m\"";
+        let marked = Policy::from_toml("p.toml", &format!("\u{feff}{text}")).unwrap();
+        assert_eq!(marked.hash(), Policy::from_toml("p.toml", text).unwrap().hash());
+        assert_eq!(faults("\u{feff}dedup = 1"), faults("dedup = 1"), "the caret stands right");
     }
 
     #[test]

@@ -50,11 +50,13 @@ struct Reader {
 }
 
 impl Registry {
-    /// Reads JSON Lines; `file` is their name in messages. Blank lines are passed over.
+    /// Reads JSON Lines; `file` is their name in messages. Blank lines are passed over, and a byte order mark at the
+    /// beginning, which some editors write.
     ///
     /// # Errors
     /// Every fault of the file, in the order of the lines.
     pub fn from_json_lines(file: &str, text: &[u8]) -> Result<Self, Vec<Fault>> {
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         let mut reader = Reader::default();
         for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
             if !line.trim_ascii().is_empty()
@@ -84,7 +86,7 @@ impl Reader {
     }
 
     fn add_building(&mut self, number: u32, line: Line<'_>) -> Result<(), String> {
-        let id = line.id.ok_or("a building needs `id`")?;
+        let id = line.id.filter(|id| !id.is_empty()).ok_or("a building needs `id`, and not an empty one")?;
         let (lon, lat) = line.lon.zip(line.lat).ok_or("a building needs `lon` and `lat` in degrees")?;
         if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
             return Err(format!("`lon` {lon} or `lat` {lat} is out of range (degrees; are they exchanged?)"));
@@ -132,7 +134,7 @@ impl Reader {
     }
 
     fn add_device(&mut self, number: u32, line: Line<'_>) -> Result<(), String> {
-        let id = line.id.ok_or("a device needs `id`")?;
+        let id = line.id.filter(|id| !id.is_empty()).ok_or("a device needs `id`, and not an empty one")?;
         let building_id = line.building.ok_or("a device needs `building`")?;
         let sensor = match line.sensor.as_deref() {
             None => Sensor::Unknown,
@@ -232,7 +234,10 @@ mod tests {
 {"type":"building","id":"B5","lon":1,"lat":2,"datum":"gcj2"}
 nonsense
 {"type":"device","id":"a","building":"B1"}
-{"type":"device","id":"D5","building":"B1","address":"D2"}"#,
+{"type":"device","id":"D5","building":"B1","address":"D2"}
+{"type":"building","id":"","lon":1,"lat":2}
+{"type":"device","id":"","building":"B1"}
+{"type":"device","building":"B1"}"#,
         )
         .unwrap_err();
         let expected = [
@@ -248,8 +253,19 @@ nonsense
             "city.jsonl:13: not a registry object: expected ident at column 2",
             "city.jsonl:14: device id \"a\" stands twice, first as the address in line 7",
             "city.jsonl:15: device address \"D2\" stands twice, first as the id in line 7",
+            "city.jsonl:16: a building needs `id`, and not an empty one",
+            "city.jsonl:17: a device needs `id`, and not an empty one",
+            "city.jsonl:18: a device needs `id`, and not an empty one",
         ];
         assert_eq!(faults, expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_beginning_is_passed_over() {
+        let line = r#"{"type":"building","id":"B1","lon":113.75,"lat":23.02}"#;
+        assert_eq!(read(&format!("\u{feff}{line}")).unwrap().buildings().len(), 1);
+        assert!(read(&format!("\u{feff}\u{feff}{line}")).is_err());
+        assert!(read(&format!("{line}\n\u{feff}{line}")).unwrap_err()[0].starts_with("city.jsonl:2: not a registry"));
     }
 
     #[test]

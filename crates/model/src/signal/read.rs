@@ -41,6 +41,9 @@ pub enum ReadSignalError {
     /// A required field is missing, null or no string.
     #[error("required field \"{0}\" is missing or no string")]
     Missing(&'static str),
+    /// A required field is there and says nothing.
+    #[error("required field \"{0}\" is empty")]
+    Empty(&'static str),
     /// The kind is none of the known ones.
     #[error("unknown kind {0:?}")]
     UnknownKind(String),
@@ -170,6 +173,9 @@ impl<'a> Fields<'a> {
         let mut flaws = Flaws::default();
         let types = &mut flaws.types;
         let Scalar::Text(device) = self.device else { return Err(ReadSignalError::Missing("device")) };
+        if device.is_empty() {
+            return Err(ReadSignalError::Empty("device"));
+        }
         let Scalar::Text(kind) = self.kind else { return Err(ReadSignalError::Missing("kind")) };
         let kind = Kind::from_word(&kind).ok_or_else(|| ReadSignalError::UnknownKind(kind.into_owned()))?;
         let sensor = self.sensor.into_text(types).and_then(|word| {
@@ -323,6 +329,7 @@ mod tests {
         for (json, expected) in [
             (r#"{"kind":"fire"}"#, ReadSignalError::Missing("device")),
             (r#"{"device":null,"kind":"fire"}"#, ReadSignalError::Missing("device")),
+            (r#"{"device":"","kind":"fire"}"#, ReadSignalError::Empty("device")),
             (r#"{"device":"D","kind":7}"#, ReadSignalError::Missing("kind")),
             (r#"{"device":"D","kind":"blaze"}"#, ReadSignalError::UnknownKind("blaze".into())),
         ] {

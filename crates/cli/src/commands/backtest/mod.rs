@@ -17,11 +17,11 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use fenghuo_model::{Input, Policy, Registry};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::{Failure, Outcome};
+use crate::form::{Form, FormArgs};
 use crate::input::{self, Line, Lines};
 use crate::locale::Locale;
 use crate::output::{Output, remark};
@@ -77,18 +77,8 @@ pub struct Args {
     #[arg(long)]
     check: bool,
 
-    /// How the result is written
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
-}
-
-/// How the result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people, in their language and time zone
-    Text,
-    /// One JSON object, for programs
-    Json,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// Replays the signals by both policies and tells the difference.
@@ -106,9 +96,9 @@ pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
     let new = Side::new(args.policy.display().to_string(), &new, truth.as_ref());
     let report = Report::new(old, new, rejected);
     let mut output = Output::standard();
-    match args.format {
-        Format::Json => output.line(report.to_json())?,
-        Format::Text => output.text(&text::of(&report, locale))?,
+    match args.form.format {
+        Form::Json => output.line(report.to_json())?,
+        Form::Text => output.text(&text::of(&report, locale))?,
     }
     output.flush()?;
     Ok(if args.check && report.differs() { Outcome::Found } else { Outcome::Clean })

@@ -15,14 +15,14 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use clap::ValueEnum;
 use fenghuo_city::City;
 use fenghuo_correlate::Correlator;
-use fenghuo_model::{Decision, Policy, Registry};
+use fenghuo_model::{Decision, Registry};
 
 use crate::city_files;
 use crate::city_plan::PlanArgs;
 use crate::failure::{Failure, Outcome};
+use crate::form::{Form, FormArgs};
 use crate::locale::Locale;
 use crate::output::Output;
 use crate::registry_and_policy;
@@ -35,6 +35,7 @@ use show::Show;
 const CITY_POLICY: &str = include_str!("../../../../../deploy/policy-city.toml");
 
 const EXAMPLES: &str = "\
+For people it shows the fires as they are confirmed, then a table; for programs one JSON object at the end.
 Files of --out: registry.jsonl, policy.toml, truth.jsonl, raw.*.tsv (see `fenghuo decode --timestamped`), signals.jsonl
 and decisions.jsonl. `fenghuo correlate --drain` with the first two on signals.jsonl gives the last, to the byte.
 
@@ -62,32 +63,24 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// For people (fires as they are confirmed, then a table) or for programs (one JSON object)
-    #[arg(long, value_enum, default_value_t = Form::Text)]
-    format: Form,
-}
-
-/// For whom the result is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people
-    Text,
-    /// For programs
-    Json,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// Plays a night and reports.
 pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
-    let (policy, policy_text) = read_policy(args.policy.as_deref())?;
-    let plan = args.plan.plan();
+    let file = args.policy.as_deref();
+    let source = registry_and_policy::read_policy_file(file, ("deploy/policy-city.toml", CITY_POLICY))?;
+    let policy = Arc::new(source.policy);
+    let plan = args.plan.plan()?;
     let city = City::new(&plan);
     if let Some(directory) = &args.out {
         city_files::write_city(directory, &city)?;
         let path = directory.join("policy.toml");
-        fs::write(&path, policy_text).map_err(|error| Failure::file(&path, error))?;
+        fs::write(&path, source.text).map_err(|error| Failure::file(&path, error))?;
     }
     let registry = Arc::new(Registry::from_json_lines("synthetic city", city.registry_json_lines().as_bytes())?);
-    let mut show = Show::new(locale, args.format == Form::Text, &plan);
+    let mut show = Show::new(locale, args.form.format == Form::Text, &plan);
     show.city(&plan, &registry, city.truth().len())?;
 
     let started = Instant::now();
@@ -109,18 +102,6 @@ pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
     let report = Report::new(&plan, &registry, &stage.verdict, &stage.amounts, stage.correlator.counters());
     show.report(&report, started.elapsed(), args.out.as_deref())?;
     Ok(Outcome::Clean)
-}
-
-/// The policy and the text that says it.
-fn read_policy(path: Option<&Path>) -> Result<(Arc<Policy>, String), Failure> {
-    match path {
-        Some(path) => {
-            let policy = registry_and_policy::read_policy(Some(path))?;
-            let text = fs::read_to_string(path).map_err(|error| Failure::file(path, error))?;
-            Ok((Arc::new(policy), text))
-        }
-        None => Ok((Arc::new(Policy::from_toml("deploy/policy-city.toml", CITY_POLICY)?), CITY_POLICY.to_owned())),
-    }
 }
 
 fn decisions_file(directory: &Path) -> Result<Output, Failure> {

@@ -6,7 +6,6 @@ mod text;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use fenghuo_correlate::{Correlator, Examination};
 use fenghuo_model::decision::DecisionKind;
 use fenghuo_model::time::{parse_rfc3339, writable};
@@ -14,6 +13,7 @@ use fenghuo_model::{Decision, Input, Policy, Registry};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
+use crate::form::{Form, FormArgs};
 use crate::input;
 use crate::locale::Locale;
 use crate::output::{Output, remark};
@@ -54,18 +54,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     at: Option<i64>,
 
-    /// For people or for programs
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
-}
-
-/// How the answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people, in their language and time zone
-    Text,
-    /// One JSON object, for programs
-    Json,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// The answer.
@@ -96,11 +86,11 @@ pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
         _ => return Err(Failure::Usage("say --incident ID, or --building ID with --at TIME".to_owned())),
     };
     let mut output = Output::standard();
-    match args.format {
-        Format::Json => {
+    match args.form.format {
+        Form::Json => {
             output.line(serde_json::to_string(&explanation).expect("string keys and finite numbers only"))?;
         }
-        Format::Text => output.text(&text::of(&explanation, locale))?,
+        Form::Text => output.text(&text::of(&explanation, locale))?,
     }
     output.flush()?;
     Ok(Outcome::Clean)
