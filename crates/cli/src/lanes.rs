@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 
 use fenghuo_correlate::{Correlator, Counters, Found};
-use fenghuo_model::{Decision, Input, Policy, Registry, Signal, Tick};
+use fenghuo_model::{Decision, Input, Policy, PolicyChange, Registry, Signal, Tick};
 use serde_json::{Map, Value};
 
 use crate::input;
@@ -51,6 +51,7 @@ struct Routed {
 enum Read {
     Signal(Box<Signal>, Found),
     Tick(Tick),
+    Policy(Box<PolicyChange>),
     /// With the reason.
     Bad(String),
 }
@@ -125,6 +126,13 @@ impl Lanes {
                     }
                     continue;
                 }
+                // Every lane has its own copy of the rules in force.
+                Ok(Input::Policy(change)) => {
+                    for lane in &mut piece.of_lanes {
+                        lane.push(Routed { line, read: Read::Policy(change.clone()) });
+                    }
+                    continue;
+                }
                 Ok(Input::Tick(tick)) => {
                     let region = tick.region.as_deref().and_then(|name| self.lanes[0].region_number(name));
                     (region, Read::Tick(tick))
@@ -195,6 +203,9 @@ fn correlate(lane: &mut Correlator, pieces: Vec<Vec<Routed>>) -> Vec<Said> {
                 lane.take_found(&signal, found, &mut decisions).map_err(|error| error.to_string())
             }
             Read::Tick(tick) => lane.take(&Input::Tick(tick), &mut decisions).map_err(|error| error.to_string()),
+            Read::Policy(change) => {
+                lane.take(&Input::Policy(change), &mut decisions).map_err(|error| error.to_string())
+            }
             Read::Bad(reason) => Err(reason),
         };
         said.extend(taken.err().map(|reason| Said::rejected(line, reason)));

@@ -211,6 +211,10 @@ impl Correlator {
                 Ok(())
             }
             Input::Signal(signal) => self.take_found(signal, self.find(signal), out),
+            Input::Policy(change) => {
+                self.put_in_force(&change.policy);
+                Ok(())
+            }
         }
     }
 
@@ -293,6 +297,13 @@ impl Correlator {
             devices: sum.devices + sizes.devices,
             accepted: sum.accepted + sizes.accepted,
         })
+    }
+
+    /// Puts a policy in force: what is held stays as it is, timers that run keep their times, and what arrives from now
+    /// on is judged by the new rules, together with the evidence that is there.
+    fn put_in_force(&mut self, policy: &Arc<Policy>) {
+        self.policy = Arc::clone(policy);
+        self.regions.iter_mut().for_each(|(_, region)| region.put_in_force(policy));
     }
 
     fn take_tick(&mut self, tick: &Tick, out: &mut Vec<Decision>) {

@@ -130,6 +130,16 @@ impl Region {
         }
     }
 
+    /// From now on the rules are these.
+    pub(crate) fn put_in_force(&mut self, policy: &Arc<Policy>) {
+        self.policy = Arc::clone(policy);
+        self.memory_ms = policy.memory_ms();
+        self.largest_radius_m = policy.largest_radius_m();
+        self.prealarms_are_evidence = policy.counts_prealarms();
+        // They reach as far as the largest radius.
+        self.neighbourhoods = Neighbourhoods::default();
+    }
+
     /// Moves the clock and fires what is due.
     pub(crate) fn tick(&mut self, clock_ms: i64, out: &mut Vec<Decision>) {
         self.advance(clock_ms, out);
@@ -215,7 +225,8 @@ impl Region {
             received_at: signal.received_at_ms.map(Rfc3339),
             counted: false,
             isolated: false,
-            unregistered: !signal.kind.is_by_people(),
+            // It says something about evidence that has a building.
+            unregistered: false,
             time: statement.time_is_receipt.then_some("received"),
             source: signal.source.clone(),
         };

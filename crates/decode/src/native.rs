@@ -4,12 +4,13 @@ use fenghuo_model::Input;
 
 use crate::{Decoded, Rejection};
 
-/// Appends the record's one signal, or why it is none. A tick is none: time passes in the stream of signals, and no
-/// device may move a city's clock.
+/// Appends the record's one signal, or why it is none. A tick or a policy is none: they belong
+/// into the stream of signals, and no device may move a city's clock or change its rules.
 pub(crate) fn decode(bytes: &[u8], out: &mut Vec<Decoded>) {
     out.push(match Input::from_json(bytes) {
         Ok(Input::Signal(signal)) => Decoded::Signal(signal),
         Ok(Input::Tick(_)) => Rejection::new("a tick is no statement of a device").into(),
+        Ok(Input::Policy(_)) => Rejection::new("a policy is no statement of a device").into(),
         Err(reason) => Rejection::new(reason.to_string()).into(),
     });
 }

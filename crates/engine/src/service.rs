@@ -104,7 +104,7 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     if config.http_listen.is_some() {
         tracing::warn!("http.listen is understood, and nothing listens there in this release");
     }
-    let (registry, policy) = read_files(config)?;
+    let (registry, policy, policy_text) = read_files(config)?;
     let reader = connect(&config.kafka, shutdown)?;
     require_topics(config, role, &reader)?;
     let registry = match (registry, &config.registry) {
@@ -112,7 +112,7 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
         (registry, _) => registry.expect("a registry that is no topic is a file, and was read"),
     };
     drop(reader);
-    let rules = Rules { registry: Arc::new(registry), policy: Arc::new(policy) };
+    let rules = Rules { registry: Arc::new(registry), policy: Arc::new(policy), policy_text: policy_text.into() };
     tracing::info!(
         role = role.word(),
         brokers = config.kafka.brokers,

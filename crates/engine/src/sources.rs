@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fenghuo_model::policy::DEFAULT_TEXT;
 use fenghuo_model::{Policy, Registry};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -24,7 +25,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Every fault of both, or that one cannot be read.
-pub fn read_files(config: &Config) -> Result<(Option<Registry>, Policy), Failure> {
+pub fn read_files(config: &Config) -> Result<(Option<Registry>, Policy, String), Failure> {
     let registry = match &config.registry {
         RegistrySource::File(path) => Some(Registry::from_json_lines(&path.display().to_string(), &read(path)?)),
         RegistrySource::Topic(_) => None,
@@ -34,12 +35,12 @@ pub fn read_files(config: &Config) -> Result<(Option<Registry>, Policy), Failure
             let file = path.display().to_string();
             let text = String::from_utf8(read(path)?)
                 .map_err(|error| Failure::of_configuration(&file, format!("not UTF-8: {error}")))?;
-            Policy::from_toml(&file, &text)
+            Policy::from_toml(&file, &text).map(|policy| (policy, text))
         }
-        None => Ok(Policy::default()),
+        None => Ok((Policy::default(), DEFAULT_TEXT.to_owned())),
     };
     match (registry.transpose(), policy) {
-        (Ok(registry), Ok(policy)) => Ok((registry, policy)),
+        (Ok(registry), Ok((policy, text))) => Ok((registry, policy, text)),
         (registry, policy) => {
             let faults = registry.err().into_iter().chain(policy.err()).flatten();
             Err(Failure::Configuration(faults.collect()))
@@ -118,4 +119,6 @@ pub struct Rules {
     pub registry: Arc<Registry>,
     /// The rules.
     pub policy: Arc<Policy>,
+    /// The rules as they were written.
+    pub policy_text: Arc<str>,
 }

@@ -10,7 +10,7 @@ use crate::words::{Kind, Sensor};
 
 mod read;
 
-pub use read::{Input, ReadSignalError, Tick};
+pub use read::{Input, PolicyChange, ReadSignalError, Tick};
 
 /// One statement by one device or person, decoded; the fields of the native JSON form.
 ///

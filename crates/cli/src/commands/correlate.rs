@@ -17,7 +17,8 @@ use crate::read_ahead::{ReadAhead, Stretch};
 use crate::registry_and_policy::RulesArgs;
 
 const EXAMPLES: &str = "\
-Signals are JSON, one a line; a line {\"tick\":MS} or {\"tick\":MS,\"region\":\"NAME\"} moves the clock.
+Signals are JSON, one a line; a line {\"tick\":MS} or {\"tick\":MS,\"region\":\"NAME\"} moves the clock;
+a line {\"policy\":\"TOML\"} puts another policy in force from there on.
 Decisions go to standard output, one JSON object a line, at the latest when the input pauses.
 A bad line goes to standard error as `line N: reason` (`FILE: line N: reason` for files) and the rest goes on;
 the exit code is then 1. The last line on standard error is the summary, one JSON object.

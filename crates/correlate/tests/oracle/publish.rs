@@ -196,9 +196,6 @@ pub fn unplaced(city: City<'_>, clock_ms: i64, arrived: &Arrived) -> Value {
     if arrived.time_received {
         entry["time"] = json!("received");
     }
-    if arrived.registered.is_none() && signal.kind != fenghuo_model::Kind::Confirm {
-        entry["unregistered"] = json!(true);
-    }
     if let Some(source) = &signal.source {
         entry["source"] = json!(source);
     }

@@ -22,8 +22,8 @@ pub struct Header {
     pub written_ms: i64,
     /// The highest signal taken of every raw partition.
     pub marks: Vec<(String, i32, Mark)>,
-    /// The policy in force, as its text, once one was put in force by a record of the log.
-    pub policy: Option<String>,
+    /// The policy in force, as its text: a restart with another file changes no rule, only a record of the log does.
+    pub policy: String,
 }
 
 /// The header among the records of state.

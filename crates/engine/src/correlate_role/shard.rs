@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fenghuo_correlate::{Correlator, Limits, StateChange, StateError};
-use fenghuo_model::{Decision, Input, Signal};
+use fenghuo_model::{Decision, Input, Policy, Signal};
 use fenghuo_sinks::headers::decision_headers;
 use fenghuo_sinks::kafka::key_of;
 use serde::Serialize;
@@ -152,7 +152,7 @@ impl Shard {
         let records = ledger.state()?;
         let header = header::read(&records).map_err(unusable)?;
         let next = next_offset(header.as_ref(), committed, beginning)?;
-        let policy = Arc::clone(&rules.policy);
+        let (text, policy) = in_force(header.as_ref(), rules, &beginning.partition)?;
         let registry = Arc::clone(&rules.registry);
         let own = header::of_correlator(&records);
         let correlator = Correlator::restore(registry, policy, &Limits::default(), own).map_err(unusable)?;
@@ -174,13 +174,13 @@ impl Shard {
             next_offset: next,
             written_ms: 0,
             marks: Vec::new(),
-            policy: None,
+            policy: String::new(),
         });
         let restored = records.len() as u64;
         Ok(Self {
             correlator,
             partition: beginning.partition.clone(),
-            header: Header { next_offset: next, ..header },
+            header: Header { next_offset: next, policy: text, ..header },
             replays,
             outbox,
             visible,
@@ -237,6 +237,11 @@ impl Shard {
         };
         match &input {
             Input::Tick(_) => self.counters.ticks += 1,
+            Input::Policy(change) => {
+                let policy = change.policy.hash();
+                tracing::info!(partition = self.partition, offset = record.offset, policy, "put in force");
+                self.header.policy.clone_from(&change.text);
+            }
             Input::Signal(signal) if self.is_replayed(signal) => {
                 self.counters.replayed += 1;
                 return;
@@ -333,6 +338,23 @@ impl Shard {
         let counters = self.correlator.counters();
         (counters.duplicates, counters.confirmed)
     }
+}
+
+/// The policy in force, with its text: the one that a record of the log put in force last, else the configuration's.
+fn in_force(header: Option<&Header>, rules: &Rules, partition: &str) -> Result<(String, Arc<Policy>), Trouble> {
+    let Some(text) = header.map(|header| &header.policy).filter(|text| **text != *rules.policy_text) else {
+        return Ok((rules.policy_text.to_string(), Arc::clone(&rules.policy)));
+    };
+    let policy = Policy::from_toml("the policy in force", text)
+        .map_err(|faults| Trouble::Unusable(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let (in_force, configured) = (policy.hash(), rules.policy.hash());
+    tracing::warn!(
+        partition,
+        in_force,
+        configured,
+        "the policy in force is another one than the configuration's; `fenghuo apply` puts that in force"
+    );
+    Ok((text.clone(), Arc::new(policy)))
 }
 
 /// Where to go on: the state's own word, which became visible together with what it caused.

@@ -5,12 +5,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use thiserror::Error;
 
 use super::{Flaws, Signal};
+use crate::policy::Policy;
 use crate::time;
 use crate::words::{Kind, Sensor};
 
@@ -21,6 +23,25 @@ pub enum Input {
     Signal(Box<Signal>),
     /// Time that passed.
     Tick(Tick),
+    /// Other rules, from here on.
+    Policy(Box<PolicyChange>),
+}
+
+/// Puts a policy in force: what arrives after it is judged by its rules, what is held stays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyChange {
+    /// The policy as it was written, TOML.
+    pub text: String,
+    /// What it says.
+    pub policy: Arc<Policy>,
+}
+
+impl PolicyChange {
+    /// The line or record that puts this policy in force.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        format!("{{\"policy\":{}}}", serde_json::Value::from(self.text.as_str()))
+    }
 }
 
 /// Moves clocks and fires timers, nothing else: how a quiet region's clock moves.
@@ -50,16 +71,27 @@ pub enum ReadSignalError {
     /// A tick without a readable time.
     #[error("a tick needs its time in integer Unix milliseconds")]
     BadTick,
+    /// A policy that cannot be put in force.
+    #[error("a policy that is none: {0}")]
+    BadPolicy(String),
 }
 
 impl Input {
-    /// Reads one line or record: a signal, or `{"tick":<ms>,"region":"…"}`.
+    /// Reads one line or record: a signal, `{"tick":<ms>,"region":"…"}`, or `{"policy":"…"}` with a policy's TOML.
     ///
     /// # Errors
-    /// The reason why it is neither; it then counts as rejected.
+    /// The reason why it is none of them; it then counts as rejected.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
         let fields: Fields<'_> = parse(bytes)?;
         match (&fields.tick, &fields.device) {
+            (Scalar::Null, Scalar::Null) if matches!(fields.policy, Scalar::Text(_)) => {
+                let text = fields.policy.into_text(&mut 0).unwrap_or_default();
+                let policy = Policy::from_toml("policy", &text).map_err(|faults| {
+                    let first = faults.first().map(|fault| format!("line {}: {}", fault.line, fault.reason));
+                    ReadSignalError::BadPolicy(first.unwrap_or_default())
+                })?;
+                Ok(Self::Policy(Box::new(PolicyChange { text, policy: Arc::new(policy) })))
+            }
             (Scalar::Null, _) | (_, Scalar::Text(_)) => fields.into_signal().map(Box::new).map(Self::Signal),
             (Scalar::Number(ms), _) => {
                 let at_ms = ms.as_i64().and_then(time::writable).ok_or(ReadSignalError::BadTick)?;
@@ -142,6 +174,7 @@ struct Fields<'a> {
     source: Scalar<'a>,
     tick: Scalar<'a>,
     region: Scalar<'a>,
+    policy: Scalar<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -165,6 +198,7 @@ impl<'a> Fields<'a> {
             "source" => &mut self.source,
             "tick" => &mut self.tick,
             "region" => &mut self.region,
+            "policy" => &mut self.policy,
             _ => return None,
         })
     }
@@ -362,5 +396,23 @@ mod tests {
             Input::from_json(br#"{"tick":5,"device":"D","kind":"fire"}"#),
             Ok(Input::Signal(signal)) if signal.device == "D"
         ));
+    }
+
+    #[test]
+    fn a_policy_comes_as_its_text_and_a_signal_may_carry_a_field_called_so() {
+        let text = "[[rule]]\nid = \"two\"\nwindow = \"90s\"\nmin_locations = 2\n";
+        let policy = Arc::new(Policy::from_toml("policy", text).unwrap());
+        let change = PolicyChange { text: text.to_owned(), policy };
+        let line = change.to_json();
+        assert_eq!(Input::from_json(line.as_bytes()), Ok(Input::Policy(Box::new(change))));
+        for (line, reason) in [
+            (r#"{"policy":"[[rule]]\nid = 1"}"#, "a policy that is none: line 1"),
+            (r#"{"policy":7}"#, "required field \"device\""),
+        ] {
+            let error = Input::from_json(line.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{error}");
+        }
+        let signal = Input::from_json(br#"{"policy":"x","device":"D","kind":"fire"}"#);
+        assert!(matches!(signal, Ok(Input::Signal(_))), "{signal:?}");
     }
 }
