@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate};
+use crate::commands::{
+    apply, backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate,
+};
 use crate::locale::{self, Language, Locale};
 use crate::logging;
 
@@ -50,6 +52,8 @@ pub enum Command {
     Run(run::Args),
     /// Shows the topics that must exist against those that do
     Topics(topics::Args),
+    /// Puts the configured policy in force in the running service
+    Apply(apply::Args),
     /// Shows the effective configuration, and where each value came from
     Config(config::Args),
     /// Frames of devices to signals

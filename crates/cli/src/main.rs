@@ -50,6 +50,7 @@ fn execute(arguments: &Arguments) -> Result<Outcome, Failure> {
         Command::Demo(args) => commands::demo::execute(args, &locale),
         Command::Run(args) => commands::run::execute(args),
         Command::Topics(args) => commands::topics::execute(args),
+        Command::Apply(args) => commands::apply::execute(args),
         Command::Config(args) => commands::config::execute(args),
         Command::Decode(args) => commands::decode::execute(args),
         Command::Correlate(args) => commands::correlate::execute(args),

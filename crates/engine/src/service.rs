@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use fenghuo_model::Fault;
 use rdkafka::error::KafkaError;
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -13,8 +14,9 @@ use crate::config::{Config, RegistrySource};
 use crate::correlate_role;
 use crate::decode_role::Decode;
 use crate::failure::Failure;
-use crate::kafka::{EventConsumer, connect, is_refusal, partition_count};
+use crate::kafka::{connect, is_refusal};
 use crate::sources::{Rules, read_files, read_topic};
+use crate::topics::compare;
 use crate::worker::{Task, Worker};
 
 /// What this process does.
@@ -106,7 +108,7 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     }
     let (registry, policy, policy_text) = read_files(config)?;
     let reader = connect(&config.kafka, shutdown)?;
-    require_topics(config, role, &reader)?;
+    require_topics(config, role, shutdown)?;
     let registry = match (registry, &config.registry) {
         (None, RegistrySource::Topic(topic)) => read_topic(&reader, topic, shutdown)?,
         (registry, _) => registry.expect("a registry that is no topic is a file, and was read"),
@@ -153,8 +155,9 @@ fn as_one(shutdown: &Shutdown, role: impl FnOnce() -> Result<Value, Failure>) ->
     role()
 }
 
-/// Refuses to start where a topic is missing: a mistyped name must not become an empty topic that nobody reads.
-fn require_topics(config: &Config, role: Role, reader: &EventConsumer) -> Result<(), Failure> {
+/// Refuses to start where a topic of the role is missing or kept in a way that the guarantees cannot rest on: a mistyped
+/// name must not become an empty topic that nobody reads, a state that is deleted would forget fires.
+fn require_topics(config: &Config, role: Role, shutdown: &Shutdown) -> Result<(), Failure> {
     let topics = &config.topics;
     let mut needed = vec![&topics.signals, &topics.dead_letter];
     if role.decodes() {
@@ -163,20 +166,18 @@ fn require_topics(config: &Config, role: Role, reader: &EventConsumer) -> Result
     if role.correlates() {
         needed.extend([&topics.decisions.dispatch, &topics.decisions.watch, &topics.state]);
     }
-    let mut missing = Vec::new();
-    for topic in needed {
-        match partition_count(reader, topic) {
-            Ok(Some(_)) => {}
-            Ok(None) => missing.push(topic.as_str()),
-            Err(error) => return Err(failure_of_question(config, topic, &error)),
-        }
+    let findings = compare(config, None, shutdown)?;
+    let wrong = findings.iter().filter(|finding| !finding.is_right() && needed.contains(&&finding.topic));
+    let faults = wrong.map(|finding| Fault {
+        file: format!("topic {}", finding.topic),
+        line: 0,
+        reason: format!("{}; mend it by:\n  {}", finding.differences.join("; "), finding.mends.join("\n  ")),
+        excerpt: None,
+    });
+    match faults.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        faults => Err(Failure::Configuration(faults)),
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing = missing.join(", ");
-    let reason = format!("missing at {}: {missing}; `fenghuo topics --create` creates them", config.kafka.brokers);
-    Err(Failure::of_configuration("topics", reason))
 }
 
 /// The failure of a question about a topic: refused, or unanswered.

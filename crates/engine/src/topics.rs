@@ -25,6 +25,9 @@ const DAY_MS: i64 = 86_400_000;
 enum Rule {
     Is(&'static str),
     AtLeast(i64),
+    AtMost(i64),
+    /// Set when the topic is created; whoever changes it later knows why.
+    Proposed(&'static str),
 }
 
 /// A topic that must exist.
@@ -56,6 +59,8 @@ pub struct Finding {
     pub settings: BTreeMap<&'static str, String>,
     /// What is not as it must be.
     pub differences: Vec<String>,
+    /// Commands that mend it; Kafka's own tools where Fenghuo has none.
+    pub mends: Vec<String>,
 }
 
 impl Finding {
@@ -92,20 +97,38 @@ fn needed(config: &Config) -> Vec<Needed> {
     let compacted = ("cleanup.policy", Rule::Is("compact"));
     let kept = |days: i64| ("retention.ms", Rule::AtLeast(days * DAY_MS));
     let topics = &config.topics;
-    let mut needed: Vec<Needed> =
-        config.raw.iter().map(|raw| topic(&raw.topic, "raw records", vec![deleted.clone(), kept(1)])).collect();
+    // A device's clock of next year must not move a city's: the broker refuses what lies in the future.
+    let no_future = ("message.timestamp.after.max.ms", Rule::AtMost(DAY_MS));
+    let of_raw = || vec![deleted.clone(), kept(1), no_future.clone()];
+    let mut needed: Vec<Needed> = config.raw.iter().map(|raw| topic(&raw.topic, "raw records", of_raw())).collect();
     let [before, after] = free_times;
-    // The windows are rebuilt from it: it must reach back further than anything is remembered.
+    // Whoever comes back after a weekend must find what it has not read; and decisions can be made again from it.
     needed.push(topic(&topics.signals, "signals by region", vec![deleted.clone(), kept(3), before, after]));
     needed.push(topic(&topics.decisions.dispatch, "confirmed fires", vec![deleted.clone(), kept(3)]));
     needed.push(topic(&topics.decisions.watch, "everything else", vec![deleted.clone(), kept(3)]));
     let largest = ("max.message.bytes", Rule::AtLeast(2_097_152));
     needed.push(topic(&topics.dead_letter, "what cannot be read", vec![deleted, kept(3), largest]));
-    needed.push(Needed { as_signals: true, ..topic(&topics.state, "windows", vec![compacted.clone()]) });
+    needed.push(Needed { as_signals: true, ..topic(&topics.state, "windows", of_state(&compacted)) });
     if let RegistrySource::Topic(name) = &config.registry {
         needed.push(topic(name, "registry", vec![compacted]));
     }
     needed
+}
+
+/// How the state topic is kept: the last record of each key, and little more, for a restart reads all of it.
+fn of_state(compacted: &(&'static str, Rule)) -> Vec<(&'static str, Rule)> {
+    vec![
+        compacted.clone(),
+        // A record that is replaced need not wait to be cleaned away: nobody reads older ones.
+        ("min.compaction.lag.ms", Rule::Is("0")),
+        // The newest segment is never cleaned: small and short ones keep a restart short.
+        ("segment.bytes", Rule::Proposed("67108864")),
+        ("segment.ms", Rule::Proposed("600000")),
+        // Cleaned when a fifth of it is outdated, not half.
+        ("min.cleanable.dirty.ratio", Rule::Proposed("0.2")),
+        // Whoever reads for a minute must still see that something is gone; afterwards it may be forgotten.
+        ("delete.retention.ms", Rule::Proposed("3600000")),
+    ]
 }
 
 /// Compares, and creates what is missing if told to.
@@ -135,9 +158,9 @@ pub fn compare(config: &Config, creation: Option<Creation>, shutdown: &Shutdown)
             Some(_) => runtime.block_on(settings_of(config, &admin, &topic.topic))?,
             None => BTreeMap::new(),
         };
-        findings.push(finding(topic, shape, &settings, created.contains(&topic.topic)));
+        findings.push(finding(topic, shape, &settings, created.contains(&topic.topic), &config.kafka.brokers));
     }
-    compare_with_signals(&needed, &mut findings, &config.topics.signals);
+    compare_with_signals(&needed, &mut findings, &config.topics.signals, &config.kafka.brokers);
     Ok(findings)
 }
 
@@ -209,8 +232,8 @@ async fn settings_of(
 impl Rule {
     fn text(&self) -> String {
         match self {
-            Self::Is(text) => (*text).to_owned(),
-            Self::AtLeast(least) => least.to_string(),
+            Self::Is(text) | Self::Proposed(text) => (*text).to_owned(),
+            Self::AtLeast(limit) | Self::AtMost(limit) => limit.to_string(),
         }
     }
 
@@ -222,35 +245,62 @@ impl Rule {
                 let enough = value.parse::<i64>().is_ok_and(|value| value == -1 || value >= *least);
                 (!enough).then(|| format!("{key} is {value}, must be at least {least}"))
             }
+            Self::AtMost(most) => {
+                let enough = value.parse::<i64>().is_ok_and(|value| value <= *most);
+                (!enough).then(|| format!("{key} is {value}, must be at most {most}"))
+            }
+            Self::Proposed(_) => None,
         }
     }
 }
 
-fn finding(needed: &Needed, shape: Shape, settings: &BTreeMap<String, String>, created: bool) -> Finding {
+fn finding(
+    needed: &Needed,
+    shape: Shape,
+    settings: &BTreeMap<String, String>,
+    created: bool,
+    brokers: &str,
+) -> Finding {
     let (partitions, replication) = shape.unwrap_or_default();
-    let mut differences = Vec::new();
+    let (mut differences, mut mends) = (Vec::new(), Vec::new());
     let mut shown = BTreeMap::new();
     if shape.is_none() {
         differences.push("missing".to_owned());
+        mends.push("fenghuo topics --create --config FILE".to_owned());
     } else {
         for (key, rule) in &needed.settings {
             // A broker that does not know a setting has no such limit.
             if let Some(value) = settings.get(*key) {
-                differences.extend(rule.difference(key, value));
+                if let Some(difference) = rule.difference(key, value) {
+                    differences.push(difference);
+                    mends.push(format!(
+                        "kafka-configs --bootstrap-server {brokers} --alter --entity-type topics --entity-name {} \
+                         --add-config {key}={}",
+                        needed.topic,
+                        rule.text()
+                    ));
+                }
                 shown.insert(*key, value.clone());
             }
         }
     }
     let (topic, purpose) = (needed.topic.clone(), needed.purpose);
-    Finding { topic, purpose, exists: shape.is_some(), created, partitions, replication, settings: shown, differences }
+    let exists = shape.is_some();
+    Finding { topic, purpose, exists, created, partitions, replication, settings: shown, differences, mends }
 }
 
 /// A shard's state stands in the partition of its signals.
-fn compare_with_signals(needed: &[Needed], findings: &mut [Finding], signals: &str) {
+fn compare_with_signals(needed: &[Needed], findings: &mut [Finding], signals: &str, brokers: &str) {
     let of_signals = findings.iter().find(|finding| finding.topic == signals).map_or(0, |finding| finding.partitions);
     for (needed, finding) in needed.iter().zip(findings) {
         if needed.as_signals && finding.exists && of_signals > 0 && finding.partitions != of_signals {
             finding.differences.push(format!("{} partitions, must be {of_signals} as {signals}", finding.partitions));
+            let topic = if finding.partitions < of_signals { &finding.topic } else { signals };
+            let most = finding.partitions.max(of_signals);
+            finding.mends.push(format!(
+                "kafka-topics --bootstrap-server {brokers} --alter --topic {topic} --partitions {most} (only before the \
+                 service ever ran; later `fenghuo migrate`)"
+            ));
         }
     }
 }
@@ -268,6 +318,9 @@ mod tests {
             (Rule::AtLeast(5), "-1", None),
             (Rule::AtLeast(5), "4", Some("k is 4, must be at least 5")),
             (Rule::AtLeast(5), "?", Some("k is ?, must be at least 5")),
+            (Rule::AtMost(5), "5", None),
+            (Rule::AtMost(5), UNLIMITED, Some("k is 9223372036854775807, must be at most 5")),
+            (Rule::Proposed("7"), "8", None),
         ] {
             assert_eq!(rule.difference("k", value).as_deref(), difference, "{rule:?} {value}");
         }
@@ -283,10 +336,10 @@ mod tests {
         assert_eq!(names, [&["raw.x"][..], &fixed[..], &["city"][..]].concat());
         let mut findings: Vec<_> = needed
             .iter()
-            .map(|needed| finding(needed, (needed.topic != "raw.x").then_some((4, 1)), &BTreeMap::new(), false))
+            .map(|needed| finding(needed, (needed.topic != "raw.x").then_some((4, 1)), &BTreeMap::new(), false, "b:9"))
             .collect();
         findings[5].partitions = 3;
-        compare_with_signals(&needed, &mut findings, "fenghuo.signals");
+        compare_with_signals(&needed, &mut findings, "fenghuo.signals", "b:9");
         assert_eq!(findings[0].differences, ["missing"]);
         assert_eq!(findings[5].differences, ["3 partitions, must be 4 as fenghuo.signals"]);
         assert!(findings[1].is_right() && !findings[0].is_right() && !findings[5].is_right());

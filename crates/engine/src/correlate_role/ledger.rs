@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use fenghuo_correlate::StateError;
 use serde::{Deserialize, Serialize};
 
 /// The records of state, the last of each key.
@@ -86,6 +87,12 @@ pub enum Trouble {
     /// What stands there cannot be gone on from; no retry helps.
     #[error("{0}")]
     Unusable(String),
+}
+
+impl From<StateError> for Trouble {
+    fn from(error: StateError) -> Self {
+        Self::Unusable(error.to_string())
+    }
 }
 
 /// The log of one partition: its state, its offset, its decisions.

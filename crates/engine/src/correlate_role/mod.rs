@@ -173,16 +173,16 @@ impl<'a> Correlation<'a> {
 
     fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) {
         tracing::info!(role = ROLE, partitions = %names(partitions), lost, "revoked");
-        let (leaving, staying) =
+        let (leaving, staying): (Vec<Seat>, _) =
             std::mem::take(&mut self.seats).into_iter().partition(|seat| partitions.contains(&seat.partition));
         self.seats = staying;
-        self.close(leaving, lost);
+        self.close(&leaving, lost);
         // What is not assigned here yet need not be unassigned, but the handover must be answered.
     }
 
     /// Lets seats write what they have taken, within the configured time; then their partitions are let go.
-    fn close(&mut self, leaving: Vec<Seat>, lost: bool) {
-        for seat in &leaving {
+    fn close(&self, leaving: &[Seat], lost: bool) {
+        for seat in leaving {
             if lost { seat.let_go() } else { seat.finish() }
         }
         let deadline = Instant::now() + self.drain_wait;
@@ -266,7 +266,8 @@ impl<'a> Correlation<'a> {
     fn leave(mut self) -> Result<serde_json::Value, Failure> {
         tracing::info!(role = ROLE, "ending: what was taken is written");
         let seats = std::mem::take(&mut self.seats);
-        self.close(seats, false);
+        self.close(&seats, false);
+        drop(seats);
         while let Ok(report) = self.reports.try_recv() {
             if let Report::Ended { counters, .. } = report {
                 self.counters.add(&counters);

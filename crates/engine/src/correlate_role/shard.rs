@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fenghuo_correlate::{Correlator, Limits, StateChange, StateError};
+use fenghuo_correlate::{Correlator, Limits, StateChange};
 use fenghuo_model::{Decision, Input, Policy, Signal};
 use fenghuo_sinks::headers::decision_headers;
 use fenghuo_sinks::kafka::key_of;
@@ -150,15 +150,15 @@ impl Shard {
         ledger.fence()?;
         let committed = ledger.committed()?;
         let records = ledger.state()?;
-        let header = header::read(&records).map_err(unusable)?;
+        let header = header::read(&records)?;
         let next = next_offset(header.as_ref(), committed, beginning)?;
         let (text, policy) = in_force(header.as_ref(), rules, &beginning.partition)?;
         let registry = Arc::clone(&rules.registry);
         let own = header::of_correlator(&records);
-        let correlator = Correlator::restore(registry, policy, &Limits::default(), own).map_err(unusable)?;
+        let correlator = Correlator::restore(registry, policy, &Limits::default(), own)?;
         let mut outbox = Outbox::default();
         for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
-            outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS).map_err(unusable)?;
+            outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS)?;
         }
         let mut visible = HashMap::new();
         if let Some(header) = &header {
@@ -389,10 +389,6 @@ fn next_offset(header: Option<&Header>, committed: Option<i64>, beginning: &Begi
         Some(to) if to > next && (low..=high).contains(&to) => Ok(to),
         _ => Err(Trouble::Gap { next, low, high }),
     }
-}
-
-fn unusable(error: StateError) -> Trouble {
-    Trouble::Unusable(error.to_string())
 }
 
 /// A decision as it is published.
