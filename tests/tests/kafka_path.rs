@@ -60,8 +60,10 @@ impl<'b> Stage<'b> {
         std::fs::write(&config, text).unwrap();
         let registry = Arc::new(Registry::from_json_lines("city.jsonl", registry.as_bytes()).unwrap());
         let stage = Self { broker, name, folder, config, registry };
-        let output =
-            fenghuo().args(["topics", "--create", "--partitions", "4", "--config"]).arg(&stage.config).output();
+        let output = fenghuo()
+            .args(["topics", "--create", "--partitions", "4", "--keep", "forever", "--config"])
+            .arg(&stage.config)
+            .output();
         let output = output.unwrap();
         assert!(output.status.success(), "{output:?}");
         stage

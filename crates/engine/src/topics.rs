@@ -19,6 +19,8 @@ const CREATE_WAIT: Duration = Duration::from_secs(30);
 /// A setting of a topic that means: no limit.
 const UNLIMITED: &str = "9223372036854775807";
 const DAY_MS: i64 = 86_400_000;
+/// How long a topic keeps records, by their timestamps.
+const RETENTION: &str = "retention.ms";
 
 /// What is to hold for a setting of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +80,8 @@ pub struct Creation {
     pub partitions: i32,
     /// Replicas of each.
     pub replication: i32,
+    /// How long records are kept where they are not compacted, milliseconds, -1 for ever; the least without.
+    pub keep_ms: Option<i64>,
 }
 
 fn needed(config: &Config) -> Vec<Needed> {
@@ -95,7 +99,7 @@ fn needed(config: &Config) -> Vec<Needed> {
     };
     let deleted = ("cleanup.policy", Rule::Is("delete"));
     let compacted = ("cleanup.policy", Rule::Is("compact"));
-    let kept = |days: i64| ("retention.ms", Rule::AtLeast(days * DAY_MS));
+    let kept = |days: i64| (RETENTION, Rule::AtLeast(days * DAY_MS));
     let topics = &config.topics;
     // A device's clock of next year must not move a city's: the broker refuses what lies in the future.
     let no_future = ("message.timestamp.after.max.ms", Rule::AtMost(DAY_MS));
@@ -194,7 +198,9 @@ async fn create(
     needed: &Needed,
     creation: Creation,
 ) -> Result<(), Failure> {
-    let texts: Vec<(&str, String)> = needed.settings.iter().map(|(key, rule)| (*key, rule.text())).collect();
+    let kept =
+        |key: &str, rule: &Rule| creation.keep_ms.filter(|_| key == RETENTION).map_or(rule.text(), |ms| ms.to_string());
+    let texts: Vec<(&str, String)> = needed.settings.iter().map(|(key, rule)| (*key, kept(key, rule))).collect();
     let partitions = if needed.purpose == "registry" { 1 } else { creation.partitions };
     let mut topic = NewTopic::new(&needed.topic, partitions, TopicReplication::Fixed(creation.replication));
     for (key, text) in &texts {

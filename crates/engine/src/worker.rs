@@ -156,6 +156,9 @@ impl<'a, T: Task> Worker<'a, T> {
                 }
                 self.held.extend(begun);
                 self.answer(self.consumer.incremental_assign(&list));
+                // The client remembers a pause beyond an assignment: what was held back when it was taken away from us
+                // would never be read again when it comes back.
+                self.answer(self.consumer.resume(&list));
             }
             Err(error) => {
                 self.say(&error, "where to begin is not known yet");

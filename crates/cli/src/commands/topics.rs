@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::Args as ClapArgs;
 use fenghuo_engine::topics::{Creation, Finding, compare};
+use fenghuo_model::time::parse_duration_ms;
 
 use super::run::{Chosen, on_signals};
 use crate::failure::{Failure, Outcome};
@@ -15,7 +16,7 @@ use crate::form::{Form, FormArgs};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   fenghuo topics --config fenghuo.toml
-  fenghuo topics --config fenghuo.toml --create --partitions 16 --replication 3
+  fenghuo topics --config fenghuo.toml --create --partitions 16 --replication 3 --keep 30d
   fenghuo topics --config fenghuo.toml --format json")]
 pub struct Args {
     #[command(flatten)]
@@ -29,14 +30,23 @@ pub struct Args {
     /// Replicas of each partition of created topics
     #[arg(long, default_value_t = 1, requires = "create", value_parser = clap::value_parser!(i32).range(1..))]
     replication: i32,
+    /// How long created topics keep records, by their timestamps, such as 30d or forever [default: the least that works]
+    #[arg(long, requires = "create", value_name = "DURATION", value_parser = keep_ms)]
+    keep: Option<i64>,
     #[command(flatten)]
     form: FormArgs,
+}
+
+/// Milliseconds; -1 is Kafka's word for no limit.
+fn keep_ms(text: &str) -> Result<i64, String> {
+    let duration = if text == "forever" { Some(-1) } else { parse_duration_ms(text).filter(|ms| *ms > 0) };
+    duration.ok_or_else(|| "expected a duration such as 30d, or forever".to_owned())
 }
 
 /// Compares, and creates what is missing if told to.
 pub fn execute(args: &Args) -> Result<Outcome, Failure> {
     let config = args.chosen.read()?;
-    let creation = Creation { partitions: args.partitions, replication: args.replication };
+    let creation = Creation { partitions: args.partitions, replication: args.replication, keep_ms: args.keep };
     let findings = compare(&config, args.create.then_some(creation), &on_signals()?)?;
     let mut output = io::stdout().lock();
     for line in lines(&findings, args.form.format) {
