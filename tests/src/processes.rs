@@ -9,24 +9,27 @@ use std::time::{Duration, Instant};
 
 use crate::trouble::Trouble;
 
-/// The folder of what cargo built beside this program; built now unless `FENGHUO_TEST_BUILT` says that it just was.
+/// The folder of what cargo built beside this program. A test builds it now, unless `FENGHUO_TEST_BUILT` says that it
+/// just was; a program of its own takes what is there.
 ///
 /// # Panics
 /// It cannot be built.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        // A test is <folder>/deps/<name>, a program <folder>/<name>.
+        let program = std::env::current_exe().expect("a running program has a path");
+        let folder = program.parent().expect("a program stands in a folder");
+        if !folder.ends_with("deps") {
+            return folder.to_owned();
+        }
         let targets = [["-p", "fenghuo-cli", "--bin", "fenghuo"], ["-p", "fenghuo-sinks", "--example", "subscriber"]];
         for target in targets.iter().filter(|_| std::env::var_os("FENGHUO_TEST_BUILT").is_none()) {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
             let built = Command::new(env!("CARGO")).args(["build", "--quiet"]).args(target).current_dir(root).status();
             assert!(built.is_ok_and(|status| status.success()), "{target:?} was not built");
         }
-        // A test is <folder>/deps/<name>, a program <folder>/<name>.
-        let program = std::env::current_exe().expect("a running program has a path");
-        let folder = program.parent().expect("a program stands in a folder");
-        let beside = if folder.ends_with("deps") { folder.parent().expect("deps has a parent") } else { folder };
-        beside.to_owned()
+        folder.parent().expect("deps has a parent").to_owned()
     })
 }
 
@@ -34,6 +37,12 @@ fn built() -> &'static Path {
 #[must_use]
 pub fn fenghuo() -> Command {
     Command::new(built().join("fenghuo"))
+}
+
+/// Whether the `fenghuo` command has been built.
+#[must_use]
+pub fn is_built() -> bool {
+    built().join("fenghuo").is_file()
 }
 
 /// The example of a subscriber.
@@ -124,6 +133,14 @@ impl Member {
             return Ok(status);
         }
         self.signal("TERM")?;
+        self.wait()
+    }
+
+    /// Waits until it has ended, without asking it to: a second request would end it at once.
+    ///
+    /// # Errors
+    /// It does not within two minutes.
+    pub fn wait(mut self) -> Result<ExitStatus, Trouble> {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = self.ended()? {

@@ -3,6 +3,7 @@
 //! The last broker's folder is a file system in memory where the system lets us mount one; else that fault is skipped,
 //! and says so. Everything is stopped and removed with it.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -73,14 +74,6 @@ impl Cluster {
         self.kafka(&["kill-node", &node.to_string()]).map(drop)
     }
 
-    /// Starts a broker again, and waits until it answers.
-    ///
-    /// # Errors
-    /// It does not within the script's limit.
-    pub fn start_node(&self, node: u16) -> Result<(), Trouble> {
-        self.kafka(&["start-node", &node.to_string()]).map(drop)
-    }
-
     /// Starts all brokers that do not run, and waits until all answer.
     ///
     /// # Errors
@@ -91,6 +84,12 @@ impl Cluster {
 
     fn kafka(&self, arguments: &[&str]) -> Result<Output, Trouble> {
         kafka(self.folder.path(), arguments)
+    }
+
+    /// Whether a broker (from 1) accepts connections.
+    pub fn answers(&self, node: u16) -> bool {
+        let port = self.first_port().map(|port| port + node - 1);
+        port.is_ok_and(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
     }
 
     /// Whether the last broker's disk can be filled.

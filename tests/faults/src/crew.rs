@@ -42,7 +42,7 @@ pub struct Crew {
     members: BTreeMap<String, (Seat, Member)>,
     /// The most memory that any of them held, MiB.
     pub memory_mib: u64,
-    /// How those ended that were not told to, and were started again.
+    /// How those ended that were not killed, where it was not in order; during a round they are started again.
     pub ends: Vec<String>,
 }
 
@@ -122,8 +122,13 @@ impl Crew {
     /// It does not end.
     pub fn end(&mut self, name: &str) -> Result<(), Trouble> {
         self.weigh();
+        self.member(name)?.1.signal("TERM")?;
+        self.wait(name)
+    }
+
+    fn wait(&mut self, name: &str) -> Result<(), Trouble> {
         let (_, member) = self.members.remove(name).ok_or_else(|| Trouble::from(format!("no member {name}")))?;
-        let status = member.end()?;
+        let status = member.wait()?;
         if !status.success() {
             self.note_end(name, status);
         }
@@ -140,7 +145,7 @@ impl Crew {
             // Whoever has ended already needs no signal.
             let _ = member.signal("TERM");
         }
-        self.names().iter().try_for_each(|name| self.end(name))
+        self.names().iter().try_for_each(|name| self.wait(name))
     }
 
     fn note_end(&mut self, name: &str, status: ExitStatus) {

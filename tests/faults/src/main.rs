@@ -29,6 +29,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use fenghuo_model::time::Rfc3339;
 use fenghuo_tests::expected::Replays;
+use fenghuo_tests::processes::is_built;
 use fenghuo_tests::trouble::Trouble;
 
 use cluster::Cluster;
@@ -116,6 +117,9 @@ fn run(arguments: &Arguments) -> Result<bool, Trouble> {
             say(&format!("{:10} {short:3} {long:4}  {}", fault.name(), fault.does()));
         }
         return Ok(true);
+    }
+    if !is_built() {
+        return Err(Trouble::from("no `fenghuo` beside this program: cargo build --workspace"));
     }
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {

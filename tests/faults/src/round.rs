@@ -88,13 +88,16 @@ impl<'c> Round<'c> {
         let records: Vec<RawRecord> = city.night().collect();
         let name = format!("{}-{seed}-{}", fault.name(), std::process::id());
         let members_at = if proxied { cluster.proxy.addresses() } else { cluster.brokers().to_owned() };
+        let c = Instant::now();
         let stage = Stage::set(cluster.brokers(), &members_at, &city, &name, SHAPE)?;
+        let ca = c.elapsed();
         stage.produce(&records)?;
+        let cb = c.elapsed();
         let outputs = [stage.topic("dispatch"), stage.topic("watch")];
         let watch = Watch::start(cluster.brokers(), &cluster.topics, &outputs)?;
         let crew = Crew::new(stage.path().to_owned(), stage.config.clone());
         let random = Random::new(fault.name(), seed);
-        let (records, notes, interrupted) = (records.len(), Vec::new(), run.interrupted);
+        let (records, notes, interrupted) = (records.len(), vec![format!("{:?}", [ca, cb])], run.interrupted);
         let long = run.long;
         let round =
             Self { cluster, crew, random, seed, long, notes, stage, records, watch, fault_at: None, interrupted };
@@ -307,7 +310,7 @@ pub fn run_round(run: &Run<'_>, fault: &dyn Fault, seed: u64) -> Record {
             record.first_decision_ms = first.map(|first| u64::try_from(first.as_millis()).unwrap_or(u64::MAX));
             record.memory_mib = round.crew.memory_mib;
             record.notes.append(&mut round.notes);
-            record.notes.extend(round.crew.ends.iter().map(|end| format!("ended and started again: {end}")));
+            record.notes.extend(round.crew.ends.iter().map(|end| format!("ended with {end}")));
             finish(run, &round, &mut record, &examples);
         }
     }
@@ -327,10 +330,16 @@ fn carry(
     let struck = fault.strike(round);
     run.cluster.proxy.clear_up();
     let struck = struck?;
+    let clock = Instant::now();
+    let t0 = clock.elapsed();
     round.settle()?;
+    let t1 = clock.elapsed();
     round.crew.end_all()?;
+    let t2 = clock.elapsed();
     round.close_transactions()?;
+    let t3 = clock.elapsed();
     record.verdict = round.judge(city, run.replays, examples)?;
+    round.notes.push(format!("{:?}", [t0, t1, t2, t3, clock.elapsed()]));
     let complaints = record.verdict.complaints();
     round.notes.extend((!complaints.is_empty()).then(|| complaints.join(", ")));
     Ok(match struck {

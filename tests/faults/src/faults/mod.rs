@@ -1,7 +1,16 @@
 //! The faults: each a small file that says with what it is tried, and how it strikes.
 
+mod answers;
+mod brokers;
+mod clock;
+mod disk;
 mod kill;
+mod load;
+mod memory;
+mod network;
+mod rebalance;
 mod takeover;
+mod zombie;
 
 use fenghuo_city::Plan;
 use fenghuo_tests::trouble::Trouble;
@@ -48,10 +57,25 @@ pub trait Fault {
 
 /// All faults, in the order in which they are tried.
 pub fn all() -> Vec<Box<dyn Fault>> {
-    vec![Box::new(kill::Kill), Box::new(kill::AtPoint), Box::new(takeover::Takeover)]
+    vec![
+        Box::new(kill::Kill),
+        Box::new(kill::AtPoint),
+        Box::new(takeover::Takeover),
+        Box::new(zombie::Zombie),
+        Box::new(brokers::Brokers),
+        Box::new(rebalance::Rebalance),
+        Box::new(answers::Answers),
+        Box::new(network::Network),
+        Box::new(disk::Disk),
+        Box::new(clock::Clock),
+        Box::new(load::Garbage),
+        Box::new(load::Storm),
+        Box::new(memory::Memory),
+    ]
 }
 
-/// A night of a small city whose fires are beyond doubt: everything planted must be dispatched.
+/// An hour of a small city whose fires are beyond doubt: everything planted must be dispatched. One hour, because the
+/// decode role's alignment makes a round last by its night's hours more than by its records.
 pub fn night(seed: u64) -> Plan {
-    Plan { hours: 3.0, buildings: 700, fires: Some(12), garbage_share: 0.01, ..Plan::clear_cut(seed) }
+    Plan { hours: 1.0, buildings: 1_500, fires: Some(30), garbage_share: 0.01, ..Plan::clear_cut(seed) }
 }
