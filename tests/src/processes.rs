@@ -57,6 +57,15 @@ pub struct Member {
     log: PathBuf,
 }
 
+/// The memory of a process, MiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// The most that it ever held.
+    pub most: u64,
+    /// Its address space, held or not.
+    pub address_space: u64,
+}
+
 impl Member {
     /// Starts one, whose log goes to a file in `folder`.
     ///
@@ -107,15 +116,15 @@ impl Member {
         if sent.success() { Ok(()) } else { Err(Trouble::from(format!("SIG{name} was not sent"))) }
     }
 
-    /// The most memory it ever held, and what it holds now, MiB; nothing once it has ended.
+    /// What memory it has; nothing once it has ended.
     #[must_use]
-    pub fn memory_mib(&self) -> Option<(u64, u64)> {
+    pub fn memory_mib(&self) -> Option<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().trim_end_matches(" kB").parse::<u64>().ok()
         };
-        Some((field("VmHWM:")? / 1024, field("VmRSS:")? / 1024))
+        Some(Memory { most: field("VmHWM:")? / 1024, address_space: field("VmSize:")? / 1024 })
     }
 
     /// Ends it as a crash would.

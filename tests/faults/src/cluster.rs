@@ -97,18 +97,17 @@ impl Cluster {
         self.disk.is_some()
     }
 
-    /// Leaves this much room on the last broker's disk, MiB; without a number, as much as in the beginning.
+    /// Fills the last broker's disk to the last page, or gives it the room of the beginning.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn leave_room(&self, room_mib: Option<u32>) -> Result<(), Trouble> {
+    pub fn fill_disk(&self, full: bool) -> Result<(), Trouble> {
         let disk = self.disk.as_deref().ok_or_else(|| Trouble::from("no disk of its own"))?;
-        let used = Command::new("df").args(["--output=used", "-BM"]).arg(disk).output()?;
+        let used = Command::new("df").args(["--output=used", "-B1"]).arg(disk).output()?;
         let used = String::from_utf8_lossy(&used.stdout);
-        let used_mib: u32 =
-            used.lines().nth(1).and_then(|line| line.trim().trim_end_matches('M').parse().ok()).unwrap_or(0);
-        let size_mib = room_mib.map_or(DISK_MIB, |room_mib| used_mib + room_mib);
-        let remount = Command::new("mount").args(["-o", &format!("remount,size={size_mib}m")]).arg(disk).output()?;
+        let used: u64 = used.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or_default();
+        let size = if full { used } else { u64::from(DISK_MIB) << 20 };
+        let remount = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(disk).output()?;
         if remount.status.success() {
             return Ok(());
         }

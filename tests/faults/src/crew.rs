@@ -21,12 +21,14 @@ pub struct Seat {
     pub is_static: bool,
     /// Variables of its environment.
     pub environment: Vec<(&'static str, String)>,
+    /// How much address space it may have (RLIMIT_AS), bytes.
+    pub address_space: Option<u64>,
 }
 
 impl Seat {
     /// A static member that does everything.
     pub fn fixed(name: &str) -> Self {
-        Self { name: name.to_owned(), role: "all", is_static: true, environment: Vec::new() }
+        Self { name: name.to_owned(), role: "all", is_static: true, environment: Vec::new(), address_space: None }
     }
 
     /// A member that does everything and is missed only when its session is over.
@@ -61,6 +63,11 @@ impl Crew {
     /// It cannot be started.
     pub fn start(&mut self, seat: &Seat) -> Result<(), Trouble> {
         let mut command: Command = fenghuo();
+        if let Some(bytes) = seat.address_space {
+            let program = command.get_program().to_owned();
+            command = Command::new("prlimit");
+            command.arg(format!("--as={bytes}")).arg(program);
+        }
         command.args(["run", "--role", seat.role, "--config"]).arg(&self.config);
         command.args(["--set", &format!("kafka.properties.session.timeout.ms={SESSION_MS}")]);
         if seat.is_static {
@@ -108,12 +115,13 @@ impl Crew {
         Ok(self.member(name)?.1.ended()?.is_some_and(was_killed))
     }
 
-    /// A member's process id.
+    /// How much address space a member has now, bytes.
     ///
     /// # Errors
-    /// It is not there.
-    pub fn process(&mut self, name: &str) -> Result<u32, Trouble> {
-        Ok(self.member(name)?.1.id())
+    /// It is not there, or has ended.
+    pub fn address_space(&mut self, name: &str) -> Result<u64, Trouble> {
+        let ended = || Trouble::from(format!("{name} has ended"));
+        self.member(name)?.1.memory_mib().map(|memory| memory.address_space << 20).ok_or_else(ended)
     }
 
     /// Ends a member in order; a status that is not 0 is noted.
@@ -152,7 +160,7 @@ impl Crew {
         self.ends.push(format!("{name}: {status}"));
     }
 
-    /// What a supervisor does: whoever has ended is started again, as the same member but without special environment.
+    /// What a supervisor does: whoever has ended is started again, as the same member but without special environment or limit.
     ///
     /// # Errors
     /// A member ends again and again.
@@ -161,7 +169,7 @@ impl Crew {
         for name in self.names() {
             let (seat, member) = self.member(&name)?;
             let Some(status) = member.ended()? else { continue };
-            let (seat, log) = (Seat { environment: Vec::new(), ..seat.clone() }, member.log());
+            let (seat, log) = (Seat { environment: Vec::new(), address_space: None, ..seat.clone() }, member.log());
             self.note_end(&name, status);
             if self.ends.len() > MOST_ENDS {
                 let tail: Vec<&str> = log.lines().rev().take(5).collect();
@@ -173,7 +181,7 @@ impl Crew {
     }
 
     fn weigh(&mut self) {
-        let most = self.members.values().filter_map(|(_, member)| Some(member.memory_mib()?.0)).max();
+        let most = self.members.values().filter_map(|(_, member)| Some(member.memory_mib()?.most)).max();
         self.memory_mib = self.memory_mib.max(most.unwrap_or_default());
     }
 }

@@ -38,7 +38,7 @@ pub struct Record {
     pub outcome: Outcome,
     /// What was wrong.
     pub verdict: Verdict,
-    /// How long after the fault a new decision was seen, ms.
+    /// How long after the fault each region had seen a new decision, if it saw any, ms.
     pub first_decision_ms: Option<u64>,
     /// The most memory that a member held, MiB.
     pub memory_mib: u64,

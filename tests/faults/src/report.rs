@@ -7,7 +7,7 @@ use crate::record::{Outcome, Record};
 
 const HEAD: &str = "\
 | fault | rounds | passed | failed | not hit | skipped | decisions | lost | repeated | with other bytes | spurious | two open \
-| signals wrong | fires missed | first decision, ms: median, most | member, MiB |
+| signals wrong | fires missed | all regions decide again, ms: median, most | member, MiB |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 

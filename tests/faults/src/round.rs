@@ -77,6 +77,8 @@ pub struct Round<'c> {
     records: usize,
     watch: Watch,
     fault_at: Option<Instant>,
+    /// Where the signals ended when every raw record had become some.
+    all_signals: Option<Vec<(i64, i64)>>,
     interrupted: &'c AtomicBool,
 }
 
@@ -88,19 +90,28 @@ impl<'c> Round<'c> {
         let records: Vec<RawRecord> = city.night().collect();
         let name = format!("{}-{seed}-{}", fault.name(), std::process::id());
         let members_at = if proxied { cluster.proxy.addresses() } else { cluster.brokers().to_owned() };
-        let c = Instant::now();
         let stage = Stage::set(cluster.brokers(), &members_at, &city, &name, SHAPE)?;
-        let ca = c.elapsed();
         stage.produce(&records)?;
-        let cb = c.elapsed();
         let outputs = [stage.topic("dispatch"), stage.topic("watch")];
         let watch = Watch::start(cluster.brokers(), &cluster.topics, &outputs)?;
         let crew = Crew::new(stage.path().to_owned(), stage.config.clone());
         let random = Random::new(fault.name(), seed);
-        let (records, notes, interrupted) = (records.len(), vec![format!("{:?}", [ca, cb])], run.interrupted);
+        let (records, notes, interrupted) = (records.len(), Vec::new(), run.interrupted);
         let long = run.long;
-        let round =
-            Self { cluster, crew, random, seed, long, notes, stage, records, watch, fault_at: None, interrupted };
+        let round = Self {
+            cluster,
+            crew,
+            random,
+            seed,
+            long,
+            notes,
+            stage,
+            records,
+            watch,
+            fault_at: None,
+            all_signals: None,
+            interrupted,
+        };
         Ok((round, city, seats))
     }
 
@@ -167,28 +178,45 @@ impl<'c> Round<'c> {
     ///
     /// # Errors
     /// The brokers do not answer.
-    pub fn is_settled(&self) -> Result<bool, Trouble> {
+    pub fn is_settled(&mut self) -> Result<bool, Trouble> {
+        Ok(self.behind()?.is_empty())
+    }
+
+    /// Which partitions the roles have not done yet, and how far they are.
+    fn behind(&mut self) -> Result<Vec<String>, Trouble> {
         let topics = &self.cluster.topics;
-        for raw in self.stage.raw_topics() {
-            if !topics.reached(&self.stage.group("decode"), &raw, &topics.ends(&raw, Isolation::Uncommitted)?)? {
-                return Ok(false);
+        if self.all_signals.is_none() {
+            let mut behind = Vec::new();
+            for raw in self.stage.raw_topics() {
+                let ends = topics.ends(&raw, Isolation::Uncommitted)?;
+                behind.extend(not_reached(&raw, &ends, &topics.committed(&self.stage.group("decode"), &raw)?));
+            }
+            if !behind.is_empty() {
+                return Ok(behind);
             }
         }
+        // A raw record is committed once its signals are written. Where they end then is kept: ticks go on for ever.
         let signals = self.stage.topic("signals");
-        let ends = topics.ends(&signals, Isolation::Uncommitted)?;
-        topics.reached(&self.stage.group("correlate"), &signals, &ends)
+        if self.all_signals.is_none() {
+            self.all_signals = Some(topics.ends(&signals, Isolation::Uncommitted)?);
+        }
+        let ends = self.all_signals.as_deref().unwrap_or_default();
+        Ok(not_reached(&signals, ends, &topics.committed(&self.stage.group("correlate"), &signals)?))
     }
 
     fn settle(&mut self) -> Result<(), Trouble> {
         let deadline = Instant::now() + self.patience();
-        // Brokers that are still coming back give no answer.
-        while !self.is_settled().unwrap_or(false) {
+        loop {
+            // Brokers that are still coming back give no answer.
+            let behind = self.behind();
+            if behind.as_ref().is_ok_and(Vec::is_empty) {
+                return Ok(());
+            }
             if Instant::now() >= deadline {
-                return Err(Trouble::from("stuck: it does not settle"));
+                return Err(Trouble::from(format!("stuck: it does not settle: {behind:?}")));
             }
             self.pause(LOOK_EVERY * 4)?;
         }
-        Ok(())
     }
 
     /// Waits until no transaction is open on the topics of decisions; notes if one stays open.
@@ -276,6 +304,15 @@ impl<'c> Round<'c> {
     }
 }
 
+/// The partitions that hold something of which the end is not committed.
+fn not_reached(topic: &str, ends: &[(i64, i64)], committed: &[Option<i64>]) -> Vec<String> {
+    let partitions = ends.iter().zip(committed).enumerate();
+    let behind = partitions.filter(|(_, ((low, high), at))| low < high && at.is_none_or(|at| at < *high));
+    behind
+        .map(|(partition, ((low, high), at))| format!("{topic}/{partition} at {} of {high}", at.unwrap_or(*low)))
+        .collect()
+}
+
 /// Runs one round of a fault to its verdict; whatever goes wrong is in the record.
 pub fn run_round(run: &Run<'_>, fault: &dyn Fault, seed: u64) -> Record {
     let began = Instant::now();
@@ -330,16 +367,10 @@ fn carry(
     let struck = fault.strike(round);
     run.cluster.proxy.clear_up();
     let struck = struck?;
-    let clock = Instant::now();
-    let t0 = clock.elapsed();
     round.settle()?;
-    let t1 = clock.elapsed();
     round.crew.end_all()?;
-    let t2 = clock.elapsed();
     round.close_transactions()?;
-    let t3 = clock.elapsed();
     record.verdict = round.judge(city, run.replays, examples)?;
-    round.notes.push(format!("{:?}", [t0, t1, t2, t3, clock.elapsed()]));
     let complaints = record.verdict.complaints();
     round.notes.extend((!complaints.is_empty()).then(|| complaints.join(", ")));
     Ok(match struck {

@@ -1,6 +1,6 @@
 //! A read_committed reader beside a round that knows when each decision became visible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 #[derive(Debug, Default)]
 struct Seen {
     known: BTreeSet<String>,
-    arrivals: Vec<Instant>,
+    arrivals: Vec<(String, Instant)>,
 }
 
 /// A running reader; it ends when dropped.
@@ -47,10 +47,11 @@ impl Watch {
                 // Errors are brokers that are away, or ends of partitions: it goes on when there is more.
                 if let Some(Ok(message)) = reader.poll(Duration::from_millis(50)) {
                     let stored = Stored::of(&message);
+                    let region = region_of(&stored.bytes);
                     let id = stored.headers.get("ce_id").cloned().unwrap_or_default();
                     let mut seen = notes.lock().expect("nothing panics while it is held");
                     if seen.known.insert(id) {
-                        seen.arrivals.push(Instant::now());
+                        seen.arrivals.push((region, Instant::now()));
                     }
                 }
             }
@@ -64,11 +65,23 @@ impl Watch {
         self.seen.lock().expect("nothing panics while it is held").arrivals.len()
     }
 
-    /// How long after `fault` a decision was first seen that had not been seen before.
+    /// How long after `fault` the last region saw its first new decision, of those that saw any: the others may have
+    /// had nothing to decide.
     pub fn first_after(&self, fault: Instant) -> Option<Duration> {
         let seen = self.seen.lock().expect("nothing panics while it is held");
-        seen.arrivals.iter().find_map(|arrival| arrival.checked_duration_since(fault))
+        let mut firsts: BTreeMap<&str, Duration> = BTreeMap::new();
+        for (region, arrival) in &seen.arrivals {
+            if let Some(after) = arrival.checked_duration_since(fault) {
+                firsts.entry(region).or_insert(after);
+            }
+        }
+        firsts.into_values().max()
     }
+}
+
+fn region_of(bytes: &[u8]) -> String {
+    let decision: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    decision["region"].as_str().unwrap_or_default().to_owned()
 }
 
 impl Drop for Watch {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fenghuo_tests::trouble::Trouble;
 
-use super::{Fault, Struck, night};
+use super::{Fault, Struck, night, turn};
 use crate::crew::Seat;
 use crate::proxy::{Effect, Rule};
 use crate::round::{Round, Setting};
@@ -59,9 +59,7 @@ impl Fault for Answers {
     }
 
     fn strike(&self, round: &mut Round<'_>) -> Result<Struck, Trouble> {
-        let number =
-            usize::try_from(round.seed.wrapping_sub(1) % CASES.len() as u64).expect("it is less than a length");
-        let ((api_key, name), effect) = CASES[number];
+        let ((api_key, name), effect) = *turn(&CASES, round.seed);
         round.until_any_share()?;
         let times = u32::try_from(round.random.between(1, 3)).unwrap_or(1);
         let after = u32::try_from(round.random.between(0, 4)).unwrap_or_default();

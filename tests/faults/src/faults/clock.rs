@@ -1,33 +1,38 @@
 //! The clock of a member's process is an hour ahead, an hour behind, or stands still.
 //!
-//! By `libfaketime` (Debian: `faketime`), which stands between the process and the system's clock; the monotonic clock
-//! is left alone, as it is on a machine whose clock is set wrong.
+//! A small library in C (`wrong_clock.c`, built on first use) stands between the process and the system's clock.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fenghuo_tests::trouble::Trouble;
 
-use super::{Fault, Struck, night};
+use super::{Fault, Struck, night, turn};
 use crate::cluster::Cluster;
 use crate::crew::Seat;
 use crate::round::{Round, Setting};
 
-/// Where Debian puts it, by architecture.
-const LIBRARIES: [&str; 4] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
-];
-/// An hour ahead, an hour behind, and an absolute time, which stands still.
-const CLOCKS: [&str; 3] = ["+3600s", "-3600s", "2026-01-01 00:00:00"];
+const SOURCE: &str = include_str!("wrong_clock.c");
+/// Seconds to add, or a clock that stands.
+const CLOCKS: [&str; 3] = ["+3600", "-3600", "frozen"];
 
 /// A wrong clock.
 pub struct Clock;
 
-fn library() -> Option<&'static str> {
-    LIBRARIES.into_iter().find(|path| Path::new(path).exists())
+/// The library; nothing if it cannot be built here.
+fn library() -> Option<&'static PathBuf> {
+    static BUILT: OnceLock<Option<(tempfile::TempDir, PathBuf)>> = OnceLock::new();
+    let build = || {
+        let folder = tempfile::tempdir().ok()?;
+        let (source, library) = (folder.path().join("wrong_clock.c"), folder.path().join("wrong_clock.so"));
+        std::fs::write(&source, SOURCE).ok()?;
+        let cc = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+        let built = Command::new(cc).args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).output().ok()?;
+        built.status.success().then_some((folder, library))
+    };
+    BUILT.get_or_init(build).as_ref().map(|(_, library)| library)
 }
 
 impl Fault for Clock {
@@ -44,26 +49,19 @@ impl Fault for Clock {
     }
 
     fn impossible(&self, _cluster: &Cluster) -> Option<String> {
-        library().is_none().then(|| "not possible here: libfaketime is missing (Debian: faketime)".to_owned())
+        library().is_none().then(|| "not possible here: cc builds no shared library".to_owned())
     }
 
     fn setting(&self, seed: u64, _long: bool) -> Setting {
-        let clock =
-            CLOCKS[usize::try_from(seed.wrapping_sub(1) % CLOCKS.len() as u64).expect("it is less than a length")];
-        let environment = vec![
-            ("LD_PRELOAD", library().unwrap_or_default().to_owned()),
-            ("FAKETIME", clock.to_owned()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ];
+        let library = library().map(|library| library.display().to_string()).unwrap_or_default();
+        let environment = vec![("LD_PRELOAD", library), ("WRONG_CLOCK", (*turn(&CLOCKS, seed)).to_owned())];
         let seats = vec![Seat { environment, ..Seat::fixed("a") }, Seat::fixed("b")];
         Setting { plan: night(seed), seats, proxied: false }
     }
 
     fn strike(&self, round: &mut Round<'_>) -> Result<Struck, Trouble> {
-        let clock = self.setting(round.seed, round.long).seats[0].environment[1].1.clone();
         round.until_any_share()?;
-        round.notes.push(format!("the clock of a: {clock}"));
+        round.notes.push(format!("the clock of a: {}", turn(&CLOCKS, round.seed)));
         // What it had goes to a clock that is right, and comes back to one that is wrong.
         round.mark();
         let seat = round.crew.kill("a")?;

@@ -31,9 +31,10 @@ impl Fault for Disk {
     }
 
     fn strike(&self, round: &mut Round<'_>) -> Result<Struck, Trouble> {
-        round.until_any_share()?;
+        // Early, so that there is much to write yet.
+        round.until_share(50)?;
         round.mark();
-        round.cluster.leave_room(Some(0))?;
+        round.cluster.fill_disk(true)?;
         let deadline = Instant::now() + WITHIN;
         while round.cluster.answers(NODES) && Instant::now() < deadline {
             round.pause(Duration::from_millis(100))?;
@@ -41,7 +42,7 @@ impl Fault for Disk {
         let stopped = !round.cluster.answers(NODES);
         round.notes.push(format!("the broker stopped: {stopped}"));
         round.pause(Duration::from_secs(1))?;
-        round.cluster.leave_room(None)?;
+        round.cluster.fill_disk(false)?;
         round.cluster.start_all()?;
         if stopped { Ok(Struck::Done) } else { Ok(Struck::NotHit("the broker never met the full disk".to_owned())) }
     }

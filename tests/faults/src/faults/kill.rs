@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fenghuo_tests::trouble::Trouble;
 
-use super::{Fault, Struck, night};
+use super::{Fault, Struck, night, turn};
 use crate::crew::Seat;
 use crate::round::{Round, Setting};
 
@@ -59,10 +59,11 @@ impl Fault for AtPoint {
     }
 
     fn setting(&self, seed: u64, _long: bool) -> Setting {
-        let number = usize::try_from(seed.wrapping_sub(1) % POINTS.len() as u64).expect("it is less than a length");
-        // The first pass takes each point's first time, later ones a later time.
-        let time = if POINTS[number] == "state-restored" { 1 } else { 1 + seed.wrapping_sub(1) / POINTS.len() as u64 };
-        let environment = vec![(SWITCH, format!("{}:{time}", POINTS[number]))];
+        let point = *turn(&POINTS, seed);
+        // The first pass takes each point's first time, later ones a later time; a restore happens once.
+        let pass = seed.wrapping_sub(1) / POINTS.len() as u64;
+        let time = if point == "state-restored" { 1 } else { 1 + pass };
+        let environment = vec![(SWITCH, format!("{point}:{time}"))];
         let seats = vec![Seat { environment, ..Seat::fixed("a") }, Seat::fixed("b")];
         Setting { plan: night(seed), seats, proxied: false }
     }

@@ -1,11 +1,12 @@
-//! A member gets no more memory than it has: it must end rather than go on half dead, and its supervisor start it anew.
+//! A member starts with less address space than it had: it must end rather than go on half dead, and its supervisor
+//! starts it anew.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fenghuo_tests::trouble::Trouble;
 
 use super::{Fault, Struck};
+use crate::crew::Seat;
 use crate::round::Round;
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -19,7 +20,7 @@ impl Fault for Memory {
     }
 
     fn does(&self) -> &'static str {
-        "a member reaches its limit of memory (RLIMIT_AS at what it has)"
+        "a member reaches its limit of memory (RLIMIT_AS, a fifth to three fifths of what it had)"
     }
 
     fn rounds(&self, long: bool) -> u64 {
@@ -28,18 +29,18 @@ impl Fault for Memory {
 
     fn strike(&self, round: &mut Round<'_>) -> Result<Struck, Trouble> {
         round.until_share(50)?;
-        let process = round.crew.process("a")?;
+        let taken = round.crew.address_space("a")?;
         round.mark();
-        let limited = Command::new("prlimit").args(["--pid", &process.to_string(), "--as=1048576"]).output()?;
-        if !limited.status.success() {
-            return Err(Trouble::from(format!("no limit was set: {}", String::from_utf8_lossy(&limited.stderr))));
-        }
+        let seat = round.crew.kill("a")?;
+        let share = round.random.between(20, 60);
+        round.notes.push(format!("{share} % of {} MiB of address space", taken >> 20));
+        round.crew.start(&Seat { address_space: Some(taken / 100 * share), ..seat })?;
         let deadline = Instant::now() + WITHIN;
         while round.crew.ends.is_empty() && Instant::now() < deadline && !round.is_settled()? {
             round.pause(Duration::from_millis(50))?;
         }
         if round.crew.ends.is_empty() {
-            return Ok(Struck::NotHit("the member never asked for more memory".to_owned()));
+            return Ok(Struck::NotHit("that was enough for it".to_owned()));
         }
         Ok(Struck::Done)
     }

@@ -74,6 +74,12 @@ pub fn all() -> Vec<Box<dyn Fault>> {
     ]
 }
 
+/// The one of several whose turn it is: seeds from 1 on go through them all.
+pub fn turn<T>(all: &[T], seed: u64) -> &T {
+    let number = seed.wrapping_sub(1) % all.len() as u64;
+    &all[usize::try_from(number).expect("it is less than a length")]
+}
+
 /// An hour of a small city whose fires are beyond doubt: everything planted must be dispatched. One hour, because the
 /// decode role's alignment makes a round last by its night's hours more than by its records.
 pub fn night(seed: u64) -> Plan {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fenghuo_tests::trouble::Trouble;
 
-use super::{Fault, Struck, night};
+use super::{Fault, Struck, night, turn};
 use crate::cluster::NODES;
 use crate::crew::{SESSION_MS, Seat};
 use crate::proxy::Weather;
@@ -48,10 +48,10 @@ impl Fault for Network {
     }
 
     fn strike(&self, round: &mut Round<'_>) -> Result<Struck, Trouble> {
-        let turn = round.seed.wrapping_sub(1);
-        let storm = STORMS[usize::try_from(turn % STORMS.len() as u64).expect("it is less than a length")];
+        let storm = *turn(&STORMS, round.seed);
         // All brokers first, then one after the other.
-        let broker = usize::try_from(turn / STORMS.len() as u64 % (u64::from(NODES) + 1)).unwrap_or_default();
+        let time = round.seed.wrapping_sub(1) / STORMS.len() as u64;
+        let broker = usize::try_from(time % (u64::from(NODES) + 1)).unwrap_or_default();
         let broker = broker.checked_sub(1);
         // Sometimes shorter than a session, sometimes longer.
         let lasts = Duration::from_millis(round.random.between(SESSION_MS / 2, SESSION_MS * 2));
