@@ -28,8 +28,8 @@ use crate::watch::Watch;
 const SHAPE: Shape = Shape { partitions: 3, replication: 3 };
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// What a round may take at least, and more for every raw record.
-const SETTLE_WITHIN: Duration = Duration::from_secs(120);
-const SETTLE_PER_RECORD: Duration = Duration::from_millis(1);
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+const SETTLE_PER_RECORD: Duration = Duration::from_micros(200);
 /// What a transaction that a dead member left open may take to be ended by the brokers.
 const OPEN_WITHIN: Duration = Duration::from_secs(25);
 
@@ -140,28 +140,29 @@ impl<'c> Round<'c> {
         self.crew.supervise()
     }
 
-    /// Waits until this share (thousandths) of the night has become signals, and a decision has been seen.
+    /// Waits until this share (thousandths) of the night has become signals that were judged.
     ///
     /// # Errors
     /// It does not come to that.
     pub fn until_share(&mut self, thousandths: u64) -> Result<(), Trouble> {
         let wanted = self.records as u64 * thousandths / 1_000;
         let deadline = Instant::now() + self.patience();
-        let signals = self.stage.topic("signals");
+        let (group, signals) = (self.stage.group("correlate"), self.stage.topic("signals"));
         loop {
-            let there = u64::try_from(self.cluster.topics.length(&signals)?).unwrap_or_default();
-            if there >= wanted && self.watch.count() > 0 {
-                self.notes.push(format!("struck after {there} signals of {} records", self.records));
+            let committed = self.cluster.topics.committed(&group, &signals)?;
+            let judged = u64::try_from(committed.into_iter().flatten().sum::<i64>()).unwrap_or_default();
+            if judged >= wanted {
+                self.notes.push(format!("struck after {judged} signals"));
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(Trouble::from(format!("only {there} signals, {wanted} wanted")));
+                return Err(Trouble::from(format!("only {judged} signals were judged, {wanted} wanted")));
             }
             self.pause(LOOK_EVERY)?;
         }
     }
 
-    /// Waits until a share between a tenth and seven is done, by chance.
+    /// Waits until a share between a twentieth and three fifths is done, by chance.
     ///
     /// # Errors
     /// It does not come to that.

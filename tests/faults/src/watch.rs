@@ -60,11 +60,6 @@ impl Watch {
         Ok(Self { seen, stop, reader: Some(reader) })
     }
 
-    /// How many decisions were seen.
-    pub fn count(&self) -> usize {
-        self.seen.lock().expect("nothing panics while it is held").arrivals.len()
-    }
-
     /// How long after `fault` the last region saw its first new decision, of those that saw any: the others may have
     /// had nothing to decide.
     pub fn first_after(&self, fault: Instant) -> Option<Duration> {

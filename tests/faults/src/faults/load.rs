@@ -26,8 +26,8 @@ impl Fault for Garbage {
     }
 
     fn setting(&self, seed: u64, long: bool) -> Setting {
-        // About 26 records a building and hour at the night's usual beat; garbage comes on top.
-        let buildings = if long { 80_000 } else { 8_000 };
+        // About 36 records a building and hour at this beat, garbage included.
+        let buildings = if long { 275_000 } else { 27_500 };
         let gateway_heartbeat_ms = (9_000, 10_000);
         let plan = Plan { buildings, hours: 1.0, garbage_share: 0.2, gateway_heartbeat_ms, ..night(seed) };
         Setting { plan, seats: vec![Seat::fixed("a"), Seat::fixed("b")], proxied: false }
@@ -56,7 +56,7 @@ impl Fault for Storm {
 
     fn setting(&self, seed: u64, long: bool) -> Setting {
         let usual = Plan::default();
-        let (buildings, fires, minutes) = if long { (8_000, 500, 10.0) } else { (2_000, 50, 10.0) };
+        let (buildings, fires, minutes) = if long { (40_000, 500, 10.0) } else { (8_000, 100, 10.0) };
         let plan = Plan {
             buildings,
             fires: Some(fires),

@@ -1,4 +1,4 @@
-//! A member starts with less address space than it had: it must end rather than go on half dead, and its supervisor
+//! A member starts with far less address space than it had: it must end rather than go on half dead, and its supervisor
 //! starts it anew.
 
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ impl Fault for Memory {
     }
 
     fn does(&self) -> &'static str {
-        "a member reaches its limit of memory (RLIMIT_AS, a fifth to three fifths of what it had)"
+        "a member reaches its limit of memory (RLIMIT_AS, 15 to 30 % of what it had)"
     }
 
     fn rounds(&self, long: bool) -> u64 {
@@ -32,7 +32,7 @@ impl Fault for Memory {
         let taken = round.crew.address_space("a")?;
         round.mark();
         let seat = round.crew.kill("a")?;
-        let share = round.random.between(20, 60);
+        let share = round.random.between(15, 30);
         round.notes.push(format!("{share} % of {} MiB of address space", taken >> 20));
         round.crew.start(&Seat { address_space: Some(taken / 100 * share), ..seat })?;
         let deadline = Instant::now() + WITHIN;

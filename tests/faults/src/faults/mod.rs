@@ -80,8 +80,8 @@ pub fn turn<T>(all: &[T], seed: u64) -> &T {
     &all[usize::try_from(number).expect("it is less than a length")]
 }
 
-/// An hour of a small city whose fires are beyond doubt: everything planted must be dispatched. One hour, because the
+/// Half an hour of a small city whose fires are beyond doubt: all must be dispatched. No more hours, because the
 /// decode role's alignment makes a round last by its night's hours more than by its records.
 pub fn night(seed: u64) -> Plan {
-    Plan { hours: 1.0, buildings: 1_500, fires: Some(30), garbage_share: 0.01, ..Plan::clear_cut(seed) }
+    Plan { hours: 0.6, buildings: 2_500, fires: Some(40), garbage_share: 0.01, ..Plan::clear_cut(seed) }
 }
