@@ -160,7 +160,8 @@ impl Crew {
         self.ends.push(format!("{name}: {status}"));
     }
 
-    /// What a supervisor does: whoever has ended is started again, as the same member but without special environment or limit.
+    /// What a supervisor does: whoever has ended is started again, as the same member but without special environment
+    /// or limit.
     ///
     /// # Errors
     /// A member ends again and again.

@@ -72,7 +72,7 @@ impl Fault for AtPoint {
         let point = self.setting(round.seed, round.long).seats[0].environment[0].1.clone();
         let deadline = Instant::now() + WITHIN;
         while !round.crew.killed_itself("a")? {
-            if round.is_settled()? || Instant::now() >= deadline {
+            if round.is_settled() || Instant::now() >= deadline {
                 return Ok(Struck::NotHit(format!("the point {point} was never reached")));
             }
             std::thread::sleep(Duration::from_millis(10));

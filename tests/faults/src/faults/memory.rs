@@ -36,7 +36,7 @@ impl Fault for Memory {
         round.notes.push(format!("{share} % of {} MiB of address space", taken >> 20));
         round.crew.start(&Seat { address_space: Some(taken / 100 * share), ..seat })?;
         let deadline = Instant::now() + WITHIN;
-        while round.crew.ends.is_empty() && Instant::now() < deadline && !round.is_settled()? {
+        while round.crew.ends.is_empty() && Instant::now() < deadline && !round.is_settled() {
             round.pause(Duration::from_millis(50))?;
         }
         if round.crew.ends.is_empty() {

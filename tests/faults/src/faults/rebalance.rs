@@ -59,7 +59,7 @@ impl Fault for Rebalance {
             }
             round.pause(EVERY)?;
         }
-        let outlasted = !round.is_settled()?;
+        let outlasted = !round.is_settled();
         round.notes.push(format!("{came} came, {went} went, {died} died; the night outlasted it: {outlasted}"));
         Ok(Struck::Done)
     }
