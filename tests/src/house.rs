@@ -21,6 +21,10 @@ pub const TABLE: &[(&str, &[&str])] = &[
     ("model", &[]),
 ];
 
+/// The members beside the crates, and where they stand; no crate may use them.
+pub const BESIDE: &[(&str, &str)] =
+    &[("benches", "benches"), ("faults", "tests/faults"), ("schemas", "schemas"), ("tests", "tests")];
+
 /// The crates of which the same input gets the same output, always.
 pub const PURE: &[&str] = &["model", "decode", "correlate", "city"];
 
@@ -82,15 +86,44 @@ pub enum ReadWorkspaceError {
 /// # Errors
 /// cargo cannot be run, or says something unexpected.
 pub fn read_members(root: &Path) -> Result<Vec<Member>, ReadWorkspaceError> {
+    members_of(&metadata(root)?, root).ok_or_else(|| ReadWorkspaceError::Form("no packages".to_owned()))
+}
+
+/// The members that stand elsewhere than below `crates/`, with their folders, by name.
+///
+/// # Errors
+/// cargo cannot be run, or says something unexpected.
+pub fn read_beside(root: &Path) -> Result<Vec<(String, String)>, ReadWorkspaceError> {
+    let metadata = metadata(root)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let beside = packages.filter_map(|package| {
+        let folder = Path::new(package["manifest_path"].as_str()?).parent()?.strip_prefix(root).ok()?;
+        let name = package["name"].as_str()?.strip_prefix("fenghuo-")?;
+        (!folder.starts_with("crates")).then(|| (name.to_owned(), folder.display().to_string()))
+    });
+    let mut beside: Vec<_> = beside.collect();
+    beside.sort();
+    Ok(beside)
+}
+
+/// Where the list of members beside the crates and the workspace differ, both ways.
+#[must_use]
+pub fn check_beside(listed: &[(&str, &str)], found: &[(String, String)]) -> Vec<String> {
+    let listed: BTreeSet<(&str, &str)> = listed.iter().copied().collect();
+    let found: BTreeSet<(&str, &str)> = found.iter().map(|(name, folder)| (name.as_str(), folder.as_str())).collect();
+    let missing = listed.difference(&found).map(|(name, folder)| format!("there is no member {name} in {folder}"));
+    let excess = found.difference(&listed).map(|(name, folder)| format!("the list does not know {name} in {folder}"));
+    missing.chain(excess).collect()
+}
+
+fn metadata(root: &Path) -> Result<Value, ReadWorkspaceError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
     let output = Command::new(cargo).args(arguments).current_dir(root).output()?;
     if !output.status.success() {
         return Err(ReadWorkspaceError::Refused(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| ReadWorkspaceError::Form(error.to_string()))?;
-    members_of(&metadata, root).ok_or_else(|| ReadWorkspaceError::Form("no packages".to_owned()))
+    serde_json::from_slice(&output.stdout).map_err(|error| ReadWorkspaceError::Form(error.to_string()))
 }
 
 fn members_of(metadata: &Value, root: &Path) -> Option<Vec<Member>> {
@@ -134,8 +167,8 @@ pub fn check_table(table: &[(&str, &[&str])], members: &[Member]) -> Vec<String>
         complaints.extend(used.difference(&allowed).map(|used| format!("{name} → {used} is not in the table")));
         complaints.extend(allowed.difference(&used).map(|row| format!("{name} → {row} is in the table only")));
         // Tests may look further, but not out of the pure half, and not from the truth to what it judges. What is only
-        // for tests, the checks beside the house, is open to all of them.
-        let in_tests = member.ours_in_tests.iter().map(String::as_str).filter(|used| *used != "tests");
+        // for tests, the schemas as a check, is open to all of them.
+        let in_tests = member.ours_in_tests.iter().map(String::as_str).filter(|used| *used != "schemas");
         let is_pure = PURE.contains(&name.as_str());
         let too_far = in_tests.filter(|used| is_pure && !PURE.contains(used) || name == "city" && *used == "correlate");
         complaints.extend(too_far.map(|used| format!("{name} → {used} is too far, even for tests")));

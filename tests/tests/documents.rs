@@ -6,8 +6,8 @@ use std::fs;
 use fenghuo_model::decision::{BuildingEntry, Decision, DecisionKind, EvidenceEntry, IncidentState};
 use fenghuo_model::time::Rfc3339;
 use fenghuo_model::{Kind, Policy, Premises, Registry, Sensor, Signal, policy};
+use fenghuo_schemas::{NAMES, faults, faults_by, schema};
 use fenghuo_tests::examples::examples;
-use fenghuo_tests::schemas::{NAMES, faults, faults_by, schema};
 use fenghuo_tests::tree::{root, sources};
 use serde_json::{Value, json};
 
@@ -217,7 +217,7 @@ fn decision(kind: DecisionKind, sparse: bool) -> Decision {
             received_at: (!sparse).then_some(Rfc3339(1)),
             counted: sparse,
             isolated: !sparse,
-            unregistered: !sparse,
+            unregistered: !sparse && !is_unplaced,
             time: (!sparse).then_some("received"),
             source: optional("raw/0/1"),
         }],

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use fenghuo_tests::house::{
-    IMPURE_PACKAGES, Member, TABLE, check_map, check_purity, check_table, read_lock, read_members,
+    BESIDE, IMPURE_PACKAGES, Member, TABLE, check_beside, check_map, check_purity, check_table, read_beside, read_lock,
+    read_members,
 };
 use fenghuo_tests::tree::root;
 
@@ -48,6 +49,16 @@ fn a_workspace_that_breaks_the_table_is_noticed() {
     }
     let correlate_for_tests = tests_use("decode", "city");
     assert_eq!(check_table(TABLE, &correlate_for_tests), Vec::<String>::new());
+}
+
+#[test]
+fn the_members_beside_the_crates_are_known_and_used_by_none() {
+    let found = read_beside(&root()).expect("cargo tells its metadata");
+    assert_eq!(check_beside(BESIDE, &found), Vec::<String>::new());
+    assert_eq!(check_beside(&BESIDE[1..], &found), ["the list does not know benches in benches"]);
+    assert_eq!(check_beside(BESIDE, &found[1..]), ["there is no member benches in benches"]);
+    let uses_faults = changed("engine", |member| member.ours.extend(["faults".to_owned()]));
+    assert_eq!(check_table(TABLE, &uses_faults), ["engine → faults is not in the table"]);
 }
 
 #[test]

@@ -6,88 +6,41 @@
 // Support functions fail the test that calls them, and say where.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fenghuo_city::{Channel, City, Plan, RawRecord};
-use fenghuo_correlate::Correlator;
-use fenghuo_decode::{Decoded, Options, Record, decode_record};
-use fenghuo_model::{Input, Kind, Policy, Registry, Signal};
-use fenghuo_sinks::RawProducer;
-use support::broker::{Broker, Stored};
-use support::processes::{Member, fenghuo, subscriber};
-
-/// Where a raw record stands: topic, partition, offset.
-type Address = (String, i32, i64);
+use fenghuo_tests::broker::Broker;
+use fenghuo_tests::expected::{Address, FromRaw, FromSignals, Replays};
+use fenghuo_tests::processes::{Member, subscriber};
+use fenghuo_tests::stage::{self, Shape};
+use fenghuo_tests::topics::Stored;
 
 /// One test's city, topics and group on the broker.
 struct Stage<'b> {
     broker: &'b Broker,
-    name: String,
-    folder: tempfile::TempDir,
-    config: PathBuf,
-    registry: Arc<Registry>,
+    stage: stage::Stage,
 }
 
 impl<'b> Stage<'b> {
     fn set(broker: &'b Broker, city: &City, name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let name = format!("{name}-{}", std::process::id());
-        let registry = city.registry_json_lines();
-        std::fs::write(folder.path().join("city.jsonl"), &registry).unwrap();
-        let mut text =
-            format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{}\"\ngroup = \"{name}\"\n", broker.address);
-        text += "[topics]\n";
-        for (key, topic) in [
-            ("signals", "signals"),
-            ("dispatch", "dispatch"),
-            ("watch", "watch"),
-            ("state", "state"),
-            ("dead_letter", "dead"),
-        ] {
-            text += &format!("{key} = \"{name}.{topic}\"\n");
-        }
-        for channel in Channel::ALL {
-            let people = channel == Channel::People;
-            let (topic, format) = (channel.topic(), channel.format());
-            text += &format!("[[raw]]\ntopic = \"{name}.{topic}\"\nformat = \"{format}\"\npeople = {people}\n");
-        }
-        let config = folder.path().join("fenghuo.toml");
-        std::fs::write(&config, text).unwrap();
-        let registry = Arc::new(Registry::from_json_lines("city.jsonl", registry.as_bytes()).unwrap());
-        let stage = Self { broker, name, folder, config, registry };
-        let output = fenghuo()
-            .args(["topics", "--create", "--partitions", "4", "--keep", "forever", "--config"])
-            .arg(&stage.config)
-            .output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{output:?}");
-        stage
+        let shape = Shape { partitions: 4, replication: 1 };
+        let stage = stage::Stage::set(&broker.address, &broker.address, city, &name, shape).unwrap();
+        Self { broker, stage }
     }
 
     fn topic(&self, topic: &str) -> String {
-        format!("{}.{topic}", self.name)
-    }
-
-    fn raw_topics(&self) -> Vec<String> {
-        Channel::ALL.iter().map(|channel| self.topic(channel.topic())).collect()
+        self.stage.topic(topic)
     }
 
     fn member(&self, name: &str) -> Member {
-        Member::start(self.folder.path(), name, &self.config, "all")
+        Member::start(self.stage.path(), name, &self.stage.config, "all").unwrap()
     }
 
     fn produce(&self, records: &[RawRecord]) {
-        let mut producer = RawProducer::new(&self.broker.address, []).unwrap();
-        for record in records {
-            let topic = self.topic(record.channel.topic());
-            producer.send(&topic, record.key.as_bytes(), &record.bytes, record.timestamp_ms).unwrap();
-        }
-        assert_eq!(producer.finish(Duration::from_secs(300)).unwrap(), records.len() as u64);
+        assert_eq!(self.stage.produce(records).unwrap(), records.len() as u64);
     }
 
     /// Waits until both roles have done all that there is, and nothing new came for two seconds.
@@ -96,8 +49,8 @@ impl<'b> Stage<'b> {
         let signals = vec![self.topic("signals")];
         let mut quiet_since: Option<(Instant, Vec<(i64, i64)>)> = None;
         loop {
-            let done = self.broker.is_done(&format!("{}.decode", self.name), &self.raw_topics())
-                && self.broker.is_done(&format!("{}.correlate", self.name), &signals);
+            let done = self.broker.is_done(&self.stage.group("decode"), &self.stage.raw_topics())
+                && self.broker.is_done(&self.stage.group("correlate"), &signals);
             let ends = self.broker.ends(&signals[0]);
             quiet_since = match quiet_since {
                 _ if !done => None,
@@ -115,52 +68,19 @@ impl<'b> Stage<'b> {
 
     /// What the raw records say, and which of them belong into the dead-letter topic.
     fn decoded(&self) -> (BTreeSet<String>, BTreeMap<Address, Stored>) {
-        let policy = Policy::default();
-        let (mut signals, mut dead) = (BTreeSet::new(), BTreeMap::new());
+        let mut found = FromRaw::default();
         for channel in Channel::ALL {
-            for stored in self.broker.read(&self.topic(channel.topic())) {
-                let source = format!("{}/{}/{}", stored.topic, stored.partition, stored.offset);
-                let raw = Record { bytes: &stored.bytes, timestamp_ms: stored.timestamp_ms, source: Some(&source) };
-                let mut decoded = Vec::new();
-                decode_record(channel.format(), &raw, &policy.clock, &Options::default(), &mut decoded);
-                for one in decoded {
-                    match one {
-                        Decoded::Signal(signal)
-                            if channel == Channel::People || !matches!(signal.kind, Kind::Clear | Kind::Confirm) =>
-                        {
-                            signals.insert(signal.to_json());
-                        }
-                        _ => {
-                            dead.insert((stored.topic.clone(), stored.partition, stored.offset), stored.clone());
-                        }
-                    }
-                }
-            }
+            found.take(channel, self.broker.read(&self.stage.raw_topic(channel)));
         }
-        (signals, dead)
+        (found.signals, found.dead)
     }
 
     /// What the signals topic decides, in the order of its partitions, and the signals in it.
     fn correlated(&self) -> (Vec<String>, BTreeSet<String>) {
-        let (mut decisions, mut signals) = (Vec::new(), BTreeSet::new());
-        let mut shards: BTreeMap<i32, (Correlator, Highest)> = BTreeMap::new();
-        let policy = Arc::new(Policy::default());
-        for stored in self.broker.read(&self.topic("signals")) {
-            let new = || (Correlator::new(Arc::clone(&self.registry), Arc::clone(&policy)), Highest::new());
-            let (correlator, highest) = shards.entry(stored.partition).or_insert_with(new);
-            let input = Input::from_json(&stored.bytes).unwrap();
-            if let Input::Signal(signal) = &input {
-                signals.insert(String::from_utf8(stored.bytes.clone()).unwrap());
-                if is_repeated(signal, highest) {
-                    continue;
-                }
-            }
-            let mut decided = Vec::new();
-            // What the rules reject is the dead-letter topic's.
-            let _ = correlator.take(&input, &mut decided);
-            decisions.extend(decided.iter().map(fenghuo_model::Decision::to_json));
-        }
-        (decisions, signals)
+        let records = self.broker.read(&self.topic("signals"));
+        let found = FromSignals::of(&self.stage.registry, &records, Replays::Dropped);
+        assert_eq!(found.others, 0, "neither signal nor tick");
+        (found.decisions.iter().map(|decided| decided.decision.to_json()).collect(), found.signals)
     }
 
     /// Checks all topics against one another.
@@ -194,20 +114,6 @@ impl<'b> Stage<'b> {
         let burning: BTreeSet<String> = city.truth().iter().map(|fire| fire.building.clone()).collect();
         same(&confirmed_buildings(&dispatched), &burning, "confirmed buildings");
     }
-}
-
-/// Of every raw partition, the highest offset and index taken.
-type Highest = BTreeMap<(String, i32), (i64, u32)>;
-
-/// Whether a signal is not above what was taken of its raw partition: a member sent it again after another's death.
-fn is_repeated(signal: &Signal, highest: &mut Highest) -> bool {
-    let source: Vec<&str> = signal.source.as_deref().unwrap().split('/').collect();
-    let index = source.get(3).map_or(0, |index| index.parse().unwrap());
-    let place = (source[2].parse().unwrap(), index);
-    let before = highest.entry((source[0].to_owned(), source[1].parse().unwrap())).or_insert((-1, 0));
-    let repeated = place <= *before;
-    *before = place.max(*before);
-    repeated
 }
 
 /// The revisions of an incident rise along its partition.
@@ -264,7 +170,7 @@ fn incidents_of(stage: &Stage<'_>) -> usize {
 }
 
 fn ended_well(member: Member, folder: &Path) {
-    let status = member.end();
+    let status = member.end().unwrap();
     assert_eq!(status.code(), Some(0), "{}", folder.display());
 }
 
@@ -285,7 +191,7 @@ fn a_night_by_two_members(broker: &Broker, city: &City, records: &[RawRecord]) {
     let members = ["a", "b"].map(|name| stage.member(name));
     stage.settle(&[&members[0], &members[1]]);
     for member in members {
-        ended_well(member, stage.folder.path());
+        ended_well(member, stage.stage.path());
     }
     stage.check(city);
     assert_eq!(fires_told(&stage).len(), incidents_of(&stage));
@@ -304,7 +210,7 @@ fn a_night_in_which_one_dies(broker: &Broker, city: &City, records: &[RawRecord]
     stage.produce(after);
     dies.kill();
     stage.settle(&[&lives]);
-    ended_well(lives, stage.folder.path());
+    ended_well(lives, stage.stage.path());
     stage.check(city);
     assert_eq!(fires_told(&stage).len(), incidents_of(&stage));
 }

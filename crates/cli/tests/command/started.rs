@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use fenghuo_tests::schemas::faults_by;
+use fenghuo_schemas::faults_by;
 
 /// What came of a command.
 #[derive(Debug)]

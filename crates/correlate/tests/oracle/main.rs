@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use compare::{Comparison, Step, compare};
-use fenghuo_tests::schemas::faults_by;
+use fenghuo_schemas::faults_by;
 use generate::Sequence;
 use random::Random;
 use report::{Coverage, scenario};

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use chapter::read_chapter;
-use fenghuo_tests::schemas::faults_by;
+use fenghuo_schemas::faults_by;
 use notation::Scenario;
 use play::{Disturbance, Outcome, play};
 use serde_json::Value;

@@ -1,16 +1,15 @@
-//! The schemas of `schemas/` as a check: what is wrong with a line that should be what one of them describes.
+//! The schemas beside this crate as a check: what is wrong with a line that should be what one of them describes.
 //!
 //! Whatever test has lines of the product at hand holds them against this: the examples of the documents, the decisions
 //! of scenarios and generated sequences, what the command prints.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use serde_json::Value;
-
-use crate::tree::root;
 
 /// The schemas there are.
 pub const NAMES: [&str; 5] = ["registry", "signal", "tick", "decision", "policy"];
@@ -27,7 +26,7 @@ static VALIDATORS: LazyLock<BTreeMap<&str, Validator>> = LazyLock::new(|| {
 /// There is none, or it is no JSON.
 #[must_use]
 pub fn schema(name: &str) -> Value {
-    let path = root().join(format!("schemas/{name}.schema.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.schema.json"));
     let text = fs::read_to_string(path).expect("the checkout can be read");
     serde_json::from_str(&text).expect("a schema is JSON")
 }

@@ -1,0 +1,180 @@
+//! What must come of what the topics hold, by the pure crates alone: the oracle of whole paths.
+//!
+//! The signals come from the raw records, as a set; the decisions from each signals partition in the order of its
+//! offsets, ticks included. Nothing of the service takes part.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use fenghuo_city::Channel;
+use fenghuo_correlate::Correlator;
+use fenghuo_decode::{Decoded, Options, Record, decode_record};
+use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal};
+
+use crate::topics::Stored;
+
+/// Where a raw record stands: topic, partition, offset.
+pub type Address = (String, i32, i64);
+
+/// What the raw records say.
+#[derive(Debug, Default)]
+pub struct FromRaw {
+    /// The signals, as JSON.
+    pub signals: BTreeSet<String>,
+    /// The records of which something belongs into the dead-letter topic.
+    pub dead: BTreeMap<Address, Stored>,
+}
+
+impl FromRaw {
+    /// Takes the records of one channel's topic.
+    pub fn take(&mut self, channel: Channel, records: impl IntoIterator<Item = Stored>) {
+        let policy = Policy::default();
+        let mut decoded = Vec::new();
+        for stored in records {
+            let source = format!("{}/{}/{}", stored.topic, stored.partition, stored.offset);
+            let raw = Record { bytes: &stored.bytes, timestamp_ms: stored.timestamp_ms, source: Some(&source) };
+            decode_record(channel.format(), &raw, &policy.clock, &Options::default(), &mut decoded);
+            let mut is_dead = false;
+            for one in decoded.drain(..) {
+                match accepted(channel, one) {
+                    Some(signal) => drop(self.signals.insert(signal.to_json())),
+                    None => is_dead = true,
+                }
+            }
+            if is_dead {
+                self.dead.insert((stored.topic.clone(), stored.partition, stored.offset), stored);
+            }
+        }
+    }
+}
+
+/// A signal that may be said on this channel: only people clear and confirm.
+fn accepted(channel: Channel, decoded: Decoded) -> Option<Box<Signal>> {
+    let Decoded::Signal(signal) = decoded else { return None };
+    let is_allowed = channel == Channel::People || !matches!(signal.kind, Kind::Clear | Kind::Confirm);
+    is_allowed.then_some(signal)
+}
+
+/// How a shard treats a signal that a repeated reading of the raw records wrote a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replays {
+    /// It is dropped before it moves any clock: its source is not above the highest of its raw partition.
+    #[default]
+    Dropped,
+    /// It is left to the rule of duplicates, as a shard without memory of sources does.
+    Kept,
+}
+
+/// The highest source so far of every raw partition, in one signals partition.
+#[derive(Debug, Default)]
+pub struct Sources(HashMap<String, (i64, u32)>);
+
+impl Sources {
+    /// Whether a signal is new: its source (`topic/partition/offset`, with `/index` if that is not 0) lies above all
+    /// that came from its raw partition before. One without a source always is.
+    ///
+    /// This one function is the harness's own reading of the promise, independent of the service's.
+    pub fn admit(&mut self, source: Option<&str>) -> bool {
+        let Some((partition, at)) = source.and_then(read_source) else { return true };
+        match self.0.get_mut(&partition) {
+            Some(highest) if *highest >= at => false,
+            Some(highest) => {
+                *highest = at;
+                true
+            }
+            None => self.0.insert(partition, at).is_none(),
+        }
+    }
+}
+
+/// Topic and partition, offset and index of a source. A topic's name holds no slash.
+fn read_source(source: &str) -> Option<(String, (i64, u32))> {
+    let mut parts = source.split('/');
+    let (topic, partition) = (parts.next()?, parts.next()?);
+    let offset = parts.next()?.parse().ok()?;
+    let index = parts.next().map_or(Some(0), |index| index.parse().ok())?;
+    Some((format!("{topic}/{partition}"), (offset, index)))
+}
+
+/// A decision, and the record that it follows from.
+#[derive(Debug)]
+pub struct Decided {
+    /// The signals partition.
+    pub partition: i32,
+    /// The offset of the signal or tick there.
+    pub offset: i64,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// What the signals topic holds and decides.
+#[derive(Debug, Default)]
+pub struct FromSignals {
+    /// The decisions, in the order of each partition.
+    pub decisions: Vec<Decided>,
+    /// The signals, as JSON.
+    pub signals: BTreeSet<String>,
+    /// Signals that stand there again.
+    pub replays: u64,
+    /// Records that are neither signal nor tick.
+    pub others: u64,
+}
+
+impl FromSignals {
+    /// Takes a whole signals topic, by partition and offset.
+    #[must_use]
+    pub fn of(registry: &Arc<Registry>, records: &[Stored], replays: Replays) -> Self {
+        let mut found = Self::default();
+        let policy = Arc::new(Policy::default());
+        let mut shards: BTreeMap<i32, (Correlator, Sources)> = BTreeMap::new();
+        for stored in records {
+            let new = || (Correlator::new(Arc::clone(registry), Arc::clone(&policy)), Sources::default());
+            let (correlator, sources) = shards.entry(stored.partition).or_insert_with(new);
+            let Ok(input) = Input::from_json(&stored.bytes) else {
+                found.others += 1;
+                continue;
+            };
+            if let Input::Signal(signal) = &input {
+                let is_new = sources.admit(signal.source.as_deref());
+                found.replays += u64::from(!is_new);
+                found.signals.insert(String::from_utf8_lossy(&stored.bytes).into_owned());
+                if !is_new && replays == Replays::Dropped {
+                    continue;
+                }
+            }
+            let mut decided = Vec::new();
+            // What the rules reject is the dead-letter topic's.
+            let _ = correlator.take(&input, &mut decided);
+            let (partition, offset) = (stored.partition, stored.offset);
+            found.decisions.extend(decided.into_iter().map(|decision| Decided { partition, offset, decision }));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_new_once_and_only_upwards() {
+        let mut sources = Sources::default();
+        for (source, is_new) in [
+            (Some("raw.a/0/5"), true),
+            (Some("raw.a/0/5"), false),
+            (Some("raw.a/0/5/1"), true),
+            (Some("raw.a/0/5/1"), false),
+            (Some("raw.a/0/5"), false),
+            (Some("raw.a/1/5"), true),
+            (Some("raw.b/0/4"), true),
+            (Some("raw.a/0/4/9"), false),
+            (Some("raw.a/0/6"), true),
+            (None, true),
+            (None, true),
+            (Some("no source"), true),
+            (Some("no source"), true),
+        ] {
+            assert_eq!(sources.admit(source), is_new, "{source:?}");
+        }
+    }
+}
