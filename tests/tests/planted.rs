@@ -15,7 +15,7 @@ use fenghuo_tests::tree::root;
 const PLANTED_IN: [&str; 2] = ["crates/correlate/src/", "crates/model/src/"];
 
 /// What a fault may break beside a clause: promises of the design, each held by the suite of that name.
-const PROMISES: [&str; 1] = ["publication"];
+const PROMISES: [&str; 2] = ["publication", "state"];
 
 /// So many faults are promised.
 const PROMISED: usize = 20;
