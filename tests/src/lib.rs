@@ -10,6 +10,7 @@ pub mod broker;
 pub mod examples;
 pub mod expected;
 pub mod house;
+pub mod night;
 pub mod processes;
 pub mod rust_text;
 pub mod stage;

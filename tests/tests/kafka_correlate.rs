@@ -1,0 +1,150 @@
+//! The correlate role on a real broker: replays leave no trace, members come and go, a policy is put in force, and who may
+//! not start does not.
+
+// Support functions fail the test that calls them, and say where.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use fenghuo_tests::broker::Broker;
+use fenghuo_tests::night::{Night, night};
+use fenghuo_tests::processes::{Member, fenghuo};
+use fenghuo_tests::topics::Stored;
+
+/// One of Kafka's own tools.
+fn tool(broker: &Broker, name: &str, arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/kafka");
+    let mut command = Command::new(script);
+    command.args(["tool", name, "--bootstrap-server", &broker.address]).args(arguments);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What stands on dispatch and watch, by topic, partition and offset.
+fn published(night: &Night<'_>) -> Vec<Vec<u8>> {
+    let read = |topic: &str| night.broker.read(&night.topic(topic));
+    read("dispatch").into_iter().chain(read("watch")).map(|stored: Stored| stored.bytes).collect()
+}
+
+fn ended_well(members: Vec<Member>) {
+    for member in members {
+        let log = member.log();
+        assert_eq!(member.end().unwrap().code(), Some(0), "{log}");
+    }
+}
+
+/// The night is read again by the decode role from its beginning, and from its second half: the signals topic holds much
+/// of it three times, and nothing changes downstream.
+#[test]
+fn a_replay_of_the_decode_role_leaves_no_trace() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "replay");
+    stage.produce(&records);
+    let member = stage.member("first");
+    stage.settle(&[&member]);
+    ended_well(vec![member]);
+    stage.check(&city);
+    let before = published(&stage);
+    let signals = broker.ends(&stage.topic("signals")).iter().map(|(_, end)| end).sum::<i64>();
+
+    let group = stage.stage.group("decode");
+    let halfway_ms = records[records.len() / 2].timestamp_ms;
+    let halfway = without_zone(halfway_ms);
+    for back in [&["--to-earliest"][..], &["--to-datetime", &halfway]] {
+        let mut arguments = vec!["--group", &group, "--all-topics", "--reset-offsets", "--execute"];
+        arguments.extend(back);
+        tool(&broker, "consumer-groups", &arguments);
+        let member = stage.member("again");
+        stage.settle(&[&member]);
+        ended_well(vec![member]);
+    }
+    let now = broker.ends(&stage.topic("signals")).iter().map(|(_, end)| end).sum::<i64>();
+    assert!(now > 2 * signals, "the replays did not take place: {signals} signals, now {now}");
+    assert!(published(&stage) == before, "{} decisions before, {} now", before.len(), published(&stage).len());
+    stage.check(&city);
+}
+
+/// Kafka's tool wants a date and time without zone, in UTC, such as 2026-11-21T12:00:00.000.
+fn without_zone(time_ms: i64) -> String {
+    fenghuo_model::time::Rfc3339(time_ms).to_string().trim_end_matches('Z').to_owned()
+}
+
+/// From one member to four and back while the night is read: what is published is what one sequence decides.
+#[test]
+fn members_come_and_go_under_load() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "scale");
+    stage.produce(&records);
+    let signals = || broker.ends(&stage.topic("signals")).iter().map(|(_, end)| end).sum::<i64>();
+    let mut members = vec![stage.member("m0")];
+    let mut waits_for = 500;
+    for number in 1..4 {
+        wait(&members, || signals() >= waits_for);
+        members.push(stage.member(&format!("m{number}")));
+        waits_for += 1_500;
+    }
+    while members.len() > 1 {
+        wait(&members, || signals() >= waits_for);
+        ended_well(vec![members.remove(0)]);
+        waits_for += 1_500;
+    }
+    stage.settle(&members.iter().collect::<Vec<_>>());
+    ended_well(members);
+    stage.check(&city);
+}
+
+fn wait(members: &[Member], mut until: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while !until() {
+        let logs = || members.iter().map(Member::log).collect::<String>();
+        assert!(Instant::now() < deadline, "{}", logs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn run(stage: &Night<'_>, extra: &[&str]) -> Output {
+    let mut command = fenghuo();
+    command.args(["run", "--role", "correlate", "--config"]).arg(&stage.stage.config).args(extra);
+    command.output().unwrap()
+}
+
+/// A second deployment on the same topics, a topic kept wrongly, a missing one: none of them starts, each says why and
+/// what to do.
+#[test]
+fn who_may_not_start_does_not() {
+    let broker = Broker::start();
+    let (city, _) = night();
+    let stage = Night::set(&broker, &city, "refused");
+    let member = stage.member("first");
+    let state = stage.topic("state");
+    wait(std::slice::from_ref(&member), || broker.read(&state).iter().filter(|it| it.key == b"partition").count() >= 4);
+
+    let group = format!("kafka.group={}", stage.topic("other"));
+    let refused = run(&stage, &["--set", &group]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(said.contains("two deployments need topics of their own"), "{said}");
+    ended_well(vec![member]);
+
+    tool(
+        &broker,
+        "configs",
+        &["--alter", "--entity-type", "topics", "--entity-name", &state, "--add-config", "cleanup.policy=delete"],
+    );
+    let refused = run(&stage, &[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    let mend = format!("--entity-name {state} --add-config cleanup.policy=compact");
+    assert!(said.contains("cleanup.policy is delete, must be compact") && said.contains(&mend), "{said}");
+
+    let missing = format!("topics.state={}", stage.topic("elsewhere"));
+    let refused = run(&stage, &["--set", &missing]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(said.contains("missing") && said.contains("fenghuo topics --create"), "{said}");
+}
