@@ -1,12 +1,16 @@
-//! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`.
+//! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`; and records
+//! that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`.
 //!
-//! Only builds with debug assertions look at the variable; in a release build the points are nothing.
+//! Only builds with debug assertions look at the variables; in a release build the points are nothing.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names a point and, behind a colon, at which of its passings the process dies (the first, without a number).
 pub const VARIABLE: &str = "FENGHUO_KILL_AT";
+
+/// Names a text; the process dies of every record that holds it.
+pub const RECORD_VARIABLE: &str = "FENGHUO_KILL_ON";
 
 struct Armed {
     point: String,
@@ -17,6 +21,17 @@ struct Armed {
 /// Passes a point; the process may end here, without any of its last words.
 pub fn pass(point: &str) {
     if cfg!(debug_assertions) && is_deadly(point) {
+        std::process::abort();
+    }
+}
+
+/// Takes a record; the process ends here if it is a deadly one.
+pub fn taking(record: &[u8]) {
+    static DEADLY: OnceLock<Option<String>> = OnceLock::new();
+    if cfg!(debug_assertions)
+        && let Some(text) = DEADLY.get_or_init(|| std::env::var(RECORD_VARIABLE).ok())
+        && record.windows(text.len().max(1)).any(|window| window == text.as_bytes())
+    {
         std::process::abort();
     }
 }

@@ -8,6 +8,7 @@
 //! This crate alone asks the clock, waits, and logs. Scaling out is Kafka's work; nothing of that is rebuilt here.
 
 pub mod apply;
+pub mod attempts;
 pub mod config;
 pub mod correlate_role;
 pub mod dead_letter;
