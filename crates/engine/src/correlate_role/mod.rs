@@ -9,6 +9,7 @@ pub mod header;
 pub mod kafka_ledger;
 pub mod ledger;
 pub mod outbox;
+pub mod pace;
 pub mod read_back;
 pub mod replays;
 pub mod seat;

@@ -198,6 +198,12 @@ impl Shard {
         self.header.next_offset
     }
 
+    /// The signals topic and its partition.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        &self.partition
+    }
+
     /// What was counted since the shard began.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
