@@ -15,7 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
 use super::kafka_ledger::KafkaLedger;
-use super::ledger::Trouble;
+use super::ledger::{Trouble, Visible};
 use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard};
 use crate::config::{Kafka, Topics};
@@ -87,7 +87,7 @@ pub struct Seat {
     /// Whether its queue is being filled.
     pub is_reading: bool,
     orders: Arc<AtomicU8>,
-    seen: Sender<Arc<str>>,
+    seen: Sender<Arc<Visible>>,
     thread: JoinHandle<()>,
 }
 
@@ -127,9 +127,9 @@ impl Seat {
     }
 
     /// Tells it that a decision was seen.
-    pub fn seen(&self, id: &Arc<str>) {
+    pub fn seen(&self, decision: &Arc<Visible>) {
         // A seat that has ended needs no news.
-        let _ = self.seen.send(Arc::clone(id));
+        let _ = self.seen.send(Arc::clone(decision));
     }
 
     /// Whether its thread has ended.
@@ -145,7 +145,7 @@ struct Holder {
     partition: TopicPartition,
     office: Office,
     orders: Arc<AtomicU8>,
-    of_read_back: Receiver<Arc<str>>,
+    of_read_back: Receiver<Arc<Visible>>,
     counters: Counters,
 }
 
@@ -204,8 +204,8 @@ impl Holder {
         loop {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
             let taken = if self.ordered() == GO_ON { self.take(queue, shard, wait)? } else { 0 };
-            while let Ok(id) = self.of_read_back.try_recv() {
-                shard.seen(&id);
+            while let Ok(decision) = self.of_read_back.try_recv() {
+                shard.seen(&decision);
             }
             let ordered = self.ordered();
             if ordered == LET_GO {

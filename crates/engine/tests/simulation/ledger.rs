@@ -18,6 +18,15 @@ use crate::random::Random;
 /// Transactional ids of a partition, as on Kafka.
 const IDS: usize = 2;
 
+/// A decision as it is read: its id and its bytes.
+pub type Told = (String, Vec<u8>);
+
+/// The decision of a record, if it is one.
+pub fn visible(record: &Record) -> Option<Visible> {
+    let id = record.header("ce_id")?.to_owned();
+    Some(Visible { id, payload: record.value.clone().unwrap_or_default() })
+}
+
 /// What strikes, of 1,000 requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
@@ -56,7 +65,7 @@ pub struct MemoryLedger {
     /// The offset of the next signal, as the state that was read says.
     pub next_offset: Option<i64>,
     /// Ids of decisions that were seen: in the tail here, by reading back elsewhere.
-    pub seen: HashSet<String>,
+    pub seen: HashSet<Told>,
     /// Ids that were published again although they had been seen.
     pub needless: Vec<String>,
 }
@@ -68,7 +77,7 @@ impl MemoryLedger {
         random: &Rc<RefCell<Random>>,
         faults: Faults,
         (member, clock_ms): (usize, i64),
-        seen: HashSet<String>,
+        seen: HashSet<Told>,
     ) -> Self {
         Self {
             broker: Rc::clone(broker),
@@ -141,8 +150,12 @@ impl MemoryLedger {
 
     fn note_needless(&mut self, transaction: &Transaction) {
         let again = transaction.messages.iter().filter(|message| message.header("repeated").is_some());
-        let ids = again.filter_map(|message| message.header("ce_id"));
-        self.needless.extend(ids.filter(|id| self.seen.contains(*id)).map(str::to_owned));
+        for message in again {
+            let id = message.header("ce_id").unwrap_or_default().to_owned();
+            if self.seen.contains(&(id.clone(), message.payload.clone())) {
+                self.needless.push(id);
+            }
+        }
     }
 }
 
@@ -177,19 +190,16 @@ impl Ledger for MemoryLedger {
     }
 
     fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble> {
-        let mut visible = Vec::new();
+        let mut all = Vec::new();
         for log in [LogName::Dispatch, LogName::Watch] {
             let records: Vec<Record> = self.ask("tail", |broker| {
                 let from = broker.position_at(log, since_ms);
                 broker.read(log, from).cloned().collect()
             })?;
-            for record in records {
-                let Some(id) = record.header("ce_id").map(str::to_owned) else { continue };
-                self.seen.insert(id.clone());
-                visible.push(Visible { id, payload: record.value.unwrap_or_default() });
-            }
+            all.extend(records.iter().filter_map(visible));
         }
-        Ok(visible)
+        self.seen.extend(all.iter().map(|decision| (decision.id.clone(), decision.payload.clone())));
+        Ok(all)
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), Trouble> {

@@ -4,7 +4,7 @@
 //! time are not. What is read in the end must be what a plain correlator decides on the signals in their order
 //! ([`oracle`], [`check`]). Read [`round`] first.
 //!
-//! `--seeds N` (default 4000), `--seed S`, `--only K` (that one round).
+//! `--seeds N` (default 4000), `--seed S`, `--only K` (that one round, and what happened in it).
 
 mod broker;
 mod check;
@@ -69,10 +69,11 @@ impl Wish {
     /// A panic is a complaint like any other.
     fn outcome(&self, number: u64) -> Outcome {
         let seed = Random::new(self.seed.wrapping_add(number)).next();
-        catch_unwind(|| round(seed)).unwrap_or_else(|panic| {
+        catch_unwind(|| round(seed, self.only.is_some())).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
-            Outcome { complaints: vec![format!("panicked: {text}")], coverage: Coverage::default() }
+            let complaints = vec![format!("panicked: {text}")];
+            Outcome { complaints, story: Vec::new(), coverage: Coverage::default() }
         })
     }
 }
@@ -87,7 +88,10 @@ fn main() -> ExitCode {
         }
     };
     std::panic::set_hook(Box::new(|_| {}));
-    let (coverage, mut failed) = run(&wish);
+    let (coverage, mut failed, story) = run(&wish);
+    for line in story {
+        let _ = writeln!(out, "{line}");
+    }
     failed.sort_unstable_by_key(|(number, _)| *number);
     let _ = writeln!(out, "simulation: {} rounds of seed {}\n{coverage}", wish.rounds, wish.seed);
     for (number, complaints) in failed.iter().take(MOST_TOLD) {
@@ -111,32 +115,34 @@ fn main() -> ExitCode {
 /// A round's number, and what must not be.
 type Failed = (u64, Vec<String>);
 
-/// Goes through every round, or the one asked for.
-fn run(wish: &Wish) -> (Coverage, Vec<Failed>) {
+/// Goes through every round, or the one asked for, which is told as a story.
+fn run(wish: &Wish) -> (Coverage, Vec<Failed>, Vec<String>) {
     let (first, end) = wish.only.map_or((0, wish.rounds), |only| (only, only + 1));
     let next = AtomicU64::new(first);
     let work = || {
-        let (mut coverage, mut failed) = (Coverage::default(), Vec::new());
+        let (mut coverage, mut failed, mut stories) = (Coverage::default(), Vec::new(), Vec::new());
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= end {
-                return (coverage, failed);
+                return (coverage, failed, stories);
             }
             let outcome = wish.outcome(number);
             coverage.merge(&outcome.coverage);
+            stories.extend(outcome.story);
             if !outcome.complaints.is_empty() {
                 failed.push((number, outcome.complaints));
             }
         }
     };
-    let (mut coverage, mut failed) = (Coverage::default(), Vec::new());
+    let (mut coverage, mut failed, mut stories) = (Coverage::default(), Vec::new(), Vec::new());
     thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
         for worker in workers {
-            let (covered, complained) = worker.join().expect("a panic is caught where it happens");
+            let (covered, complained, told) = worker.join().expect("a panic is caught where it happens");
             coverage.merge(&covered);
             failed.extend(complained);
+            stories.extend(told);
         }
     });
-    (coverage, failed)
+    (coverage, failed, stories)
 }

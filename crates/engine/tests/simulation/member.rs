@@ -11,7 +11,7 @@ use fenghuo_engine::correlate_role::shard::{Beginning, Counters, Incoming, Shard
 use fenghuo_engine::sources::Rules;
 
 use crate::broker::{Broker, LogName};
-use crate::ledger::{Faults, MemoryLedger};
+use crate::ledger::{Faults, MemoryLedger, Told, visible};
 use crate::random::Random;
 use crate::signals::Arrival;
 
@@ -50,7 +50,7 @@ pub struct Ground<'g> {
     /// What strikes.
     pub faults: Faults,
     /// Decisions that shards saw that are no more.
-    pub seen: HashSet<String>,
+    pub seen: HashSet<Told>,
     /// Gaps that somebody accepted.
     pub gaps: Vec<(i64, i64)>,
     /// What must not be.
@@ -59,6 +59,18 @@ pub struct Ground<'g> {
     pub counters: Counters,
     /// How many shards began.
     pub begun: u64,
+    /// What happened, if somebody wants to know.
+    pub story: Option<Vec<String>>,
+}
+
+impl Ground<'_> {
+    /// Adds to the story.
+    pub fn tell(&mut self, what: impl FnOnce() -> String) {
+        let now_ms = self.broker.borrow().now_ms;
+        if let Some(story) = &mut self.story {
+            story.push(format!("{now_ms:>8} ms  {}", what()));
+        }
+    }
 }
 
 /// A process.
@@ -117,6 +129,7 @@ impl Member {
     /// Dies at once.
     pub fn die(&mut self, ground: &mut Ground<'_>) {
         self.end(ground);
+        ground.tell(|| format!("member {} dies", self.number));
         self.is_alive = false;
     }
 
@@ -147,6 +160,7 @@ impl Member {
         if let Err(trouble) = result {
             self.end(ground);
             let pause_ms = i64::try_from(pause_after(&trouble).as_millis()).unwrap_or(i64::MAX);
+            ground.tell(|| format!("member {}: {trouble}", self.number));
             self.take_at_ms = ground.broker.borrow().now_ms + pause_ms;
             match trouble {
                 Trouble::Anew(_) => {}
@@ -164,9 +178,9 @@ impl Member {
         }
         let broker = ground.broker.borrow();
         if let Some(Seat { shard, ledger, .. }) = &mut self.seat {
-            for id in broker.read(LogName::Dispatch, self.read_back).filter_map(|record| record.header("ce_id")) {
-                shard.seen(id);
-                ledger.seen.insert(id.to_owned());
+            for decision in broker.read(LogName::Dispatch, self.read_back).filter_map(visible) {
+                shard.seen(&decision);
+                ledger.seen.insert((decision.id, decision.payload));
             }
         }
         self.read_back = broker.stable_end(LogName::Dispatch);
@@ -188,6 +202,8 @@ impl Member {
         match Shard::begin(&mut ledger, ground.rules, &beginning) {
             Ok(shard) => {
                 ground.begun += 1;
+                let (next, unseen) = (shard.next_offset(), shard.unseen());
+                ground.tell(|| format!("member {} begins a shard at {next}, {unseen} unseen", self.number));
                 let (from, to) = (ledger.next_offset.unwrap_or(0), shard.next_offset());
                 if from < to {
                     ground.gaps.push((from, to));
@@ -223,7 +239,18 @@ impl Member {
         let now_ms = ground.broker.borrow().now_ms;
         let is_last = self.order == Order::Finish;
         let moment = Moment { now_ms, time_of_day_ms: self.clock_ms + now_ms, taken, is_last };
-        seat.pace.write(&mut seat.shard, &mut seat.ledger, &moment)?;
+        let before = *seat.shard.counters();
+        let written = seat.pace.write(&mut seat.shard, &mut seat.ledger, &moment);
+        let (after, next) = (seat.shard.counters(), seat.shard.next_offset());
+        if after.transactions > before.transactions {
+            let (decisions, again) =
+                (after.decisions - before.decisions, after.published_again - before.published_again);
+            let unseen = seat.shard.unseen();
+            ground.tell(|| {
+                format!("member {} writes to {next}: {decisions} decisions, {again} again, {unseen} unseen", self.number)
+            });
+        }
+        written?;
         if seat.shard.waiting_decisions() > 0 {
             ground.complaints.push("a decision was not written at once".to_owned());
         }

@@ -62,6 +62,8 @@ impl Weather {
 pub struct Outcome {
     /// What must not be.
     pub complaints: Vec<String>,
+    /// What happened, if it was asked for.
+    pub story: Vec<String>,
     /// What was met.
     pub coverage: Coverage,
 }
@@ -81,8 +83,8 @@ pub struct Round<'s> {
     has_open_neighbour: bool,
 }
 
-/// The round of a seed.
-pub fn round(seed: u64) -> Outcome {
+/// The round of a seed; with its story for whoever asks.
+pub fn round(seed: u64, is_told: bool) -> Outcome {
     let mut random = Random::new(seed);
     let script = script(random.next(), &mut random);
     let (weather, loses) = Weather::of(&mut random);
@@ -101,6 +103,7 @@ pub fn round(seed: u64) -> Outcome {
         complaints: Vec::new(),
         counters: Counters::default(),
         begun: 0,
+        story: is_told.then(Vec::new),
     };
     let members = (0..MEMBERS).map(|number| Member::start(number, &ground)).collect();
     let neighbours_epoch = ground.broker.borrow_mut().init(NEIGHBOUR);
@@ -122,7 +125,7 @@ pub fn round(seed: u64) -> Outcome {
         round.ground.complaints.push("it does not become quiet".to_owned());
     }
     let coverage = Coverage::of(&round);
-    Outcome { complaints: round.ground.complaints, coverage }
+    Outcome { complaints: round.ground.complaints, story: round.ground.story.unwrap_or_default(), coverage }
 }
 
 impl Round<'_> {
@@ -175,6 +178,7 @@ impl Round<'_> {
             let end = i64::try_from(self.ground.log.len()).unwrap_or(0);
             let low = self.luck().between(self.ground.low, end);
             self.ground.low = low;
+            self.ground.tell(|| format!("the log begins at {low}"));
         }
         if self.happens(loses_state) {
             for place in 0..MEMBERS {
@@ -182,7 +186,10 @@ impl Round<'_> {
             }
             let mut broker = self.ground.broker.borrow_mut();
             broker.settle_all(&mut self.ground.random.borrow_mut());
-            self.lost_state += u64::from(broker.lose_last_state());
+            let is_lost = broker.lose_last_state();
+            drop(broker);
+            self.lost_state += u64::from(is_lost);
+            self.ground.tell(|| format!("all die; the state's last transaction is lost: {is_lost}"));
         }
         self.awaken();
     }
@@ -204,6 +211,7 @@ impl Round<'_> {
             self.restart(next);
         }
         self.holder = next;
+        self.ground.tell(|| format!("member {next} gets the partition; who had it: {old_is_told:?}"));
         self.join(next);
         self.members[next].order = Order::Hold;
     }
@@ -275,6 +283,7 @@ impl Round<'_> {
     /// Nothing goes wrong any more; whether all is written and seen in the end.
     fn becomes_quiet(&mut self) -> bool {
         self.ground.faults = Faults::default();
+        self.ground.tell(|| "nothing goes wrong any more".to_owned());
         let starts_anew = self.luck().chance(50);
         if starts_anew {
             let holder = self.holder;
