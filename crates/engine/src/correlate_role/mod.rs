@@ -81,7 +81,12 @@ pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_j
 }
 
 impl<'a> Correlation<'a> {
-    fn join(config: &Config, rules: Rules, seen: Receiver<Arc<Visible>>, shutdown: &'a Shutdown) -> Result<Self, Failure> {
+    fn join(
+        config: &Config,
+        rules: Rules,
+        seen: Receiver<Arc<Visible>>,
+        shutdown: &'a Shutdown,
+    ) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
         let consumer = Arc::new(consumer(&config.kafka, ROLE, &noted)?);
         let topic = config.topics.signals.as_str();

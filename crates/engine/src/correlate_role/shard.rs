@@ -177,6 +177,7 @@ impl Shard {
             policy: None,
         });
         let restored = records.len() as u64;
+        let is_ahead = is_new || next != header.next_offset;
         Ok(Self {
             correlator,
             partition: beginning.partition.clone(),
@@ -186,8 +187,8 @@ impl Shard {
             visible,
             decisions: Vec::new(),
             letters: Vec::new(),
-            // The header of a new partition is written at once: it says whose the partition is.
-            is_ahead: is_new,
+            // The header of a new partition is written at once: it says whose the partition is. So is an accepted gap.
+            is_ahead,
             counters: Counters { restored, ..Counters::default() },
         })
     }

@@ -304,8 +304,14 @@ impl Broker {
 
     /// Beyond the protocol: the state log loses its last transaction, unless that lost something else or was the first.
     pub fn lose_last_state(&mut self) -> bool {
-        let lossy: Vec<u64> = self.logs.get(&LogName::Dispatch).into_iter().flatten()
-            .filter(|stored| stored.is_lost).map(|stored| stored.transaction).collect();
+        let lossy: Vec<u64> = self
+            .logs
+            .get(&LogName::Dispatch)
+            .into_iter()
+            .flatten()
+            .filter(|stored| stored.is_lost)
+            .map(|stored| stored.transaction)
+            .collect();
         let Some(state) = self.logs.get_mut(&LogName::State) else { return false };
         let Some(last) = state.last() else { return false };
         let transaction = last.transaction;

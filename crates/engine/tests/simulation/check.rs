@@ -40,8 +40,7 @@ fn told(record: &Record) -> Told {
 
 /// Every decision once, in order; again only under its id, marked, and every one in the end.
 fn dispatch(read: &[Record], expected: &Oracle, lost: &BTreeSet<Told>, complaints: &mut Vec<String>) {
-    let (again, once): (Vec<&Record>, Vec<&Record>) =
-        read.iter().partition(|record| record.header(REPEATED).is_some());
+    let (again, once): (Vec<&Record>, Vec<&Record>) = read.iter().partition(|record| record.header(REPEATED).is_some());
     let not_lost = expected.dispatch.iter().filter(|told| !lost.contains(told));
     let once = once.into_iter().map(told).filter(|told| !lost.contains(told));
     in_order("dispatch", once, not_lost, complaints);

@@ -8,9 +8,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use fenghuo_engine::correlate_role::header;
-use fenghuo_engine::correlate_role::ledger::{
-    Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible,
-};
+use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
 
 use crate::broker::{Broker, LogName, Record, Refused, Request, UnderWay};
 use crate::random::Random;
@@ -66,6 +64,8 @@ pub struct MemoryLedger {
     pub next_offset: Option<i64>,
     /// Ids of decisions that were seen: in the tail here, by reading back elsewhere.
     pub seen: HashSet<Told>,
+    /// Those that were seen before a transaction that took place: whoever goes on knows of them.
+    pub settled: HashSet<Told>,
     /// Ids that were published again although they had been seen.
     pub needless: Vec<String>,
 }
@@ -89,6 +89,7 @@ impl MemoryLedger {
             turn: 0,
             is_dead: false,
             next_offset: None,
+            settled: seen.clone(),
             seen,
             needless: Vec::new(),
         }
@@ -175,8 +176,7 @@ impl Ledger for MemoryLedger {
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
         // Nobody but the two ids writes there, so that nothing is open once they are fenced.
-        let records: Vec<Record> =
-            self.ask("state", |broker| broker.read(LogName::State, 0).cloned().collect())?;
+        let records: Vec<Record> = self.ask("state", |broker| broker.read(LogName::State, 0).cloned().collect())?;
         let mut alive = StateRecords::new();
         for record in records {
             let key = record.key.unwrap_or_default();
@@ -227,6 +227,7 @@ impl Ledger for MemoryLedger {
                 return Err(Trouble::Anew("no answer came".to_owned()));
             }
         }
+        self.settled.clone_from(&self.seen);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! time are not. What is read in the end must be what a plain correlator decides on the signals in their order
 //! ([`oracle`], [`check`]). Read [`round`] first.
 //!
-//! `--seeds N` (default 4000), `--seed S`, `--only K` (that one round, and what happened in it).
+//! `--seeds N` (default 6000), `--seed S`, `--only K` (that one round, and what happened in it).
 
 mod broker;
 mod check;
@@ -33,12 +33,15 @@ use round::{Outcome, round};
 const DEFAULT_SEED: u64 = 20_261_126;
 
 /// A run of so many rounds must meet everything.
-const ENOUGH_FOR_COVERAGE: u64 = 4_000;
+const ENOUGH_FOR_COVERAGE: u64 = 6_000;
 
 const THREADS: usize = 2;
 
 /// So many rounds are told of.
 const MOST_TOLD: usize = 5;
+
+/// After so many failed rounds no further ones are begun.
+const MOST_FAILED: u64 = 20;
 
 /// What was asked for.
 struct Wish {
@@ -118,18 +121,19 @@ type Failed = (u64, Vec<String>);
 /// Goes through every round, or the one asked for, which is told as a story.
 fn run(wish: &Wish) -> (Coverage, Vec<Failed>, Vec<String>) {
     let (first, end) = wish.only.map_or((0, wish.rounds), |only| (only, only + 1));
-    let next = AtomicU64::new(first);
+    let (next, failures) = (AtomicU64::new(first), AtomicU64::new(0));
     let work = || {
         let (mut coverage, mut failed, mut stories) = (Coverage::default(), Vec::new(), Vec::new());
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= end {
+            if number >= end || failures.load(Ordering::Relaxed) >= MOST_FAILED {
                 return (coverage, failed, stories);
             }
             let outcome = wish.outcome(number);
             coverage.merge(&outcome.coverage);
             stories.extend(outcome.story);
             if !outcome.complaints.is_empty() {
+                failures.fetch_add(1, Ordering::Relaxed);
                 failed.push((number, outcome.complaints));
             }
         }

@@ -141,7 +141,7 @@ impl Member {
 
     fn leave(&mut self, ledger: MemoryLedger, ground: &mut Ground<'_>) {
         self.is_alive &= !ledger.is_dead;
-        ground.seen.extend(ledger.seen);
+        ground.seen.extend(ledger.settled);
         let complaints = ledger.needless.iter().map(|id| format!("{id} was seen, and published again"));
         ground.complaints.extend(complaints);
     }
@@ -247,7 +247,10 @@ impl Member {
                 (after.decisions - before.decisions, after.published_again - before.published_again);
             let unseen = seat.shard.unseen();
             ground.tell(|| {
-                format!("member {} writes to {next}: {decisions} decisions, {again} again, {unseen} unseen", self.number)
+                format!(
+                    "member {} writes to {next}: {decisions} decisions, {again} again, {unseen} unseen",
+                    self.number
+                )
             });
         }
         written?;

@@ -59,10 +59,17 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { counters, begun, gaps, lost, lost_state } = self;
-        let Counters { records, replayed, decisions, dispatched, published_again, already_visible, transactions, .. } =
-            counters;
-        writeln!(f, "  {begun} shards took {records} records, {replayed} of them replays, in {transactions} transactions")?;
-        writeln!(f, "  {decisions} decisions, {dispatched} for dispatch; again {published_again}, visible already {already_visible}")?;
+        let Counters {
+            records, replayed, decisions, dispatched, published_again, already_visible, transactions, ..
+        } = counters;
+        writeln!(
+            f,
+            "  {begun} shards took {records} records, {replayed} of them replays, in {transactions} transactions"
+        )?;
+        writeln!(
+            f,
+            "  {decisions} decisions, {dispatched} for dispatch; again {published_again}, visible already {already_visible}"
+        )?;
         write!(f, "  lost by the broker: {lost} decisions, {lost_state} transactions of state; {gaps} gaps")
     }
 }

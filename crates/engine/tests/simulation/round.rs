@@ -51,9 +51,12 @@ impl Weather {
             moves: often(50, 30),
             is_taken: often(50, 30),
             neighbour: often(40, 80),
-            gap: often(6, 15),
-            loses_state: often(10, 15),
+            gap: often(10, 15),
+            loses_state: often(15, 15),
         };
+        // What was decided twice cannot be compared with what was read once.
+        let gap = if weather.loses_state > 0 { 0 } else { weather.gap };
+        let weather = Self { gap, ..weather };
         (weather, often(20, 300))
     }
 }
@@ -185,6 +188,9 @@ impl Round<'_> {
                 self.restart(place);
             }
             let mut broker = self.ground.broker.borrow_mut();
+            // The tail is whole, or the next shard would not know what is visible.
+            self.neighbours_epoch = broker.init(NEIGHBOUR);
+            self.has_open_neighbour = false;
             broker.settle_all(&mut self.ground.random.borrow_mut());
             let is_lost = broker.lose_last_state();
             drop(broker);
@@ -248,7 +254,7 @@ impl Round<'_> {
 
     /// What every state has passed long ago is dropped at the log's beginning.
     fn age(&mut self) {
-        if self.happens(20) {
+        if self.weather.loses_state == 0 && self.happens(20) {
             let committed = self.ground.broker.borrow().committed();
             self.ground.low = self.ground.low.max(committed.unwrap_or(0) - 20);
         }
