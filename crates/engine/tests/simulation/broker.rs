@@ -12,6 +12,9 @@ use crate::random::Random;
 /// After so long the broker itself ends an open transaction, milliseconds.
 pub const TRANSACTION_TIMEOUT_MS: i64 = 10_000;
 
+/// No record is larger, bytes.
+pub const LARGEST_BYTES: usize = 8_388_608;
+
 /// A log that transactions write to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogName {
@@ -68,6 +71,8 @@ pub enum Refused {
     Fenced,
     /// The member is none of the group any more.
     NoMember,
+    /// The record is larger than the broker takes.
+    TooLarge,
 }
 
 #[derive(Debug)]
@@ -166,6 +171,9 @@ impl Broker {
                 let (transaction, standing) = (self.transactions, Standing::Open { began_ms: self.now_ms });
                 let writer = Writer { epoch, transaction, touched: Vec::new(), offset: None, standing };
                 self.writers.insert(id, writer);
+            }
+            Request::Produce(_, Record { value: Some(value), .. }) if value.len() > LARGEST_BYTES => {
+                return Err(Refused::TooLarge);
             }
             Request::Produce(log, record) => {
                 let transaction = self.touch(id, log).transaction;

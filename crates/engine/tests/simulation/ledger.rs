@@ -236,5 +236,6 @@ const fn refusal(refused: Refused) -> &'static str {
     match refused {
         Refused::Fenced => "somebody else writes for this partition by now",
         Refused::NoMember => "we are no member of the group",
+        Refused::TooLarge => "a record is too large",
     }
 }
