@@ -159,11 +159,11 @@ impl KafkaLedger {
     }
 
     /// Reads partitions from the offsets given to their ends as they are for a read_committed reader; `wait` is for
-    /// transactions that are open there now.
+    /// transactions that are open there now. With `is_whole`, one that stays open is an error: what follows it is hidden.
     fn read_to_end(
         &self,
         from: &[(String, i32, i64)],
-        wait: Duration,
+        (wait, is_whole): (Duration, bool),
         mut each: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
     ) -> Result<(), Trouble> {
         let reader = whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?;
@@ -172,7 +172,13 @@ impl KafkaLedger {
         for (topic, partition, offset) in from {
             let (_, high) = watermarks(&self.ends, topic, *partition)?;
             // A partition's end for a read_committed reader is the beginning of the first open transaction.
-            while watermarks(&reader, topic, *partition)?.1 < high && Instant::now() < deadline {
+            while watermarks(&reader, topic, *partition)?.1 < high {
+                if Instant::now() >= deadline {
+                    if is_whole {
+                        return Err(Trouble::Anew(format!("{topic}/{partition}: somebody's transaction stays open")));
+                    }
+                    break;
+                }
                 std::thread::sleep(Duration::from_millis(5));
             }
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
@@ -231,7 +237,7 @@ impl Ledger for KafkaLedger {
         let mut said_at = began;
         let mut records = StateRecords::new();
         let mut read = 0_u64;
-        self.read_to_end(&[(topic.clone(), self.number(), low)], FENCE_WAIT, |record| {
+        self.read_to_end(&[(topic.clone(), self.number(), low)], (FENCE_WAIT, true), |record| {
             read += 1;
             let key = record.key().unwrap_or_default();
             match record.payload() {
@@ -269,7 +275,7 @@ impl Ledger for KafkaLedger {
             })
             .collect();
         let mut visible = Vec::new();
-        self.read_to_end(&from, TAIL_WAIT, |record| {
+        self.read_to_end(&from, (TAIL_WAIT, false), |record| {
             let headers = record.headers().into_iter().flat_map(Headers::iter);
             let id =
                 headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());

@@ -9,6 +9,7 @@ pub mod header;
 pub mod kafka_ledger;
 pub mod ledger;
 pub mod outbox;
+pub mod pace;
 pub mod read_back;
 pub mod replays;
 pub mod seat;
@@ -33,7 +34,7 @@ use crate::service::Shutdown;
 use crate::sources::Rules;
 use crate::worker::Rarely;
 
-use ledger::Trouble;
+use ledger::{Trouble, Visible};
 use read_back::ReadBack;
 use seat::{Office, Report, Seat, pause_after};
 use shard::Counters;
@@ -53,7 +54,7 @@ struct Correlation<'a> {
     office: Office,
     noted: Arc<Noted>,
     reports: Receiver<Report>,
-    seen: Receiver<Arc<str>>,
+    seen: Receiver<Arc<Visible>>,
     seats: Vec<Seat>,
     next_seat: u64,
     counters: Counters,
@@ -80,7 +81,12 @@ pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_j
 }
 
 impl<'a> Correlation<'a> {
-    fn join(config: &Config, rules: Rules, seen: Receiver<Arc<str>>, shutdown: &'a Shutdown) -> Result<Self, Failure> {
+    fn join(
+        config: &Config,
+        rules: Rules,
+        seen: Receiver<Arc<Visible>>,
+        shutdown: &'a Shutdown,
+    ) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
         let consumer = Arc::new(consumer(&config.kafka, ROLE, &noted)?);
         let topic = config.topics.signals.as_str();
@@ -127,8 +133,8 @@ impl<'a> Correlation<'a> {
             while let Ok(report) = self.reports.try_recv() {
                 self.reported(report)?;
             }
-            while let Ok(id) = self.seen.try_recv() {
-                self.seats.iter().for_each(|seat| seat.seen(&id));
+            while let Ok(decision) = self.seen.try_recv() {
+                self.seats.iter().for_each(|seat| seat.seen(&decision));
             }
             if self.counted_at.elapsed() >= COUNTERS_EVERY {
                 self.counted_at = Instant::now();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::Message;
+use super::ledger::{Message, Visible};
 
 /// The header of a decision that is published again because nobody saw it.
 pub const REPEATED: &str = "repeated";
@@ -24,6 +24,8 @@ struct Bundle {
 #[derive(Debug)]
 struct Kept {
     bundle: Bundle,
+    /// Whether another shard wrote it, who knows how long ago.
+    is_inherited: bool,
     /// When it counts as overdue, on the caller's clock.
     due_ms: i64,
 }
@@ -32,7 +34,8 @@ struct Kept {
 #[derive(Debug, Default)]
 pub struct Outbox {
     bundles: BTreeMap<u64, Kept>,
-    by_id: HashMap<String, u64>,
+    /// In which bundles an id is: in several where the same evidence opened an incident again, which has its id again.
+    by_id: HashMap<String, Vec<u64>>,
     next: u64,
     /// Bundles whose record is another one now.
     touched: Vec<u64>,
@@ -53,7 +56,7 @@ impl Outbox {
         let bundle: Bundle = fenghuo_correlate::state::decode(key, value)?;
         let number = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(KEY)?.parse().ok()).unwrap_or(self.next);
         self.next = self.next.max(number + 1);
-        self.keep(number, bundle.messages, due_ms);
+        self.keep(number, bundle.messages, due_ms, true);
         Ok(())
     }
 
@@ -64,35 +67,49 @@ impl Outbox {
         }
         let number = self.next;
         self.next += 1;
-        self.keep(number, messages, due_ms);
+        self.keep(number, messages, due_ms, false);
         self.touched.push(number);
     }
 
-    fn keep(&mut self, number: u64, messages: Vec<Message>, due_ms: i64) {
+    fn keep(&mut self, number: u64, messages: Vec<Message>, due_ms: i64, is_inherited: bool) {
         for message in &messages {
-            self.by_id.insert(id_of(message).to_owned(), number);
+            self.by_id.entry(id_of(message).to_owned()).or_default().push(number);
         }
-        self.bundles.insert(number, Kept { bundle: Bundle { messages }, due_ms });
+        self.bundles.insert(number, Kept { bundle: Bundle { messages }, is_inherited, due_ms });
     }
 
-    /// Somebody saw the decision of this id.
-    pub fn seen(&mut self, id: &str) {
-        let Some(number) = self.by_id.remove(id) else { return };
-        if let Some(kept) = self.bundles.get_mut(&number) {
-            kept.bundle.messages.retain(|message| id_of(message) != id);
+    /// Somebody saw this decision.
+    pub fn seen(&mut self, decision: &Visible) {
+        let Some(numbers) = self.by_id.get_mut(&decision.id) else { return };
+        let is_seen = |message: &Message| id_of(message) == decision.id && message.payload == decision.payload;
+        numbers.retain(|number| {
+            let Some(kept) = self.bundles.get_mut(number) else { return false };
+            let before = kept.bundle.messages.len();
+            kept.bundle.messages.retain(|message| !is_seen(message));
+            let is_changed = kept.bundle.messages.len() < before;
             if kept.bundle.messages.is_empty() {
-                self.bundles.remove(&number);
-                self.touched.push(number);
+                self.bundles.remove(number);
+                self.touched.push(*number);
+            } else if is_changed && kept.is_inherited {
+                // Whoever goes on from the record may not find so old a decision in the tail any more.
+                self.touched.push(*number);
             }
+            !is_changed
+        });
+        if numbers.is_empty() {
+            self.by_id.remove(&decision.id);
         }
     }
 
     /// Decisions that should have been seen by now, marked as repeated; they are due again at `due_again_ms`.
     pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Message> {
-        let late = self.bundles.values_mut().filter(|kept| kept.due_ms <= now_ms);
+        let late = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms);
         let mut messages = Vec::new();
-        for kept in late {
+        for (number, kept) in late {
             kept.due_ms = due_again_ms;
+            // From now on the record holds only what is published with it.
+            kept.is_inherited = false;
+            self.touched.push(*number);
             messages.extend(kept.bundle.messages.iter().cloned());
         }
         for message in &mut messages {
@@ -110,13 +127,13 @@ impl Outbox {
     /// How many were not seen yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.bundles.values().map(|kept| kept.bundle.messages.len()).sum()
     }
 
     /// Whether all were seen.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.bundles.is_empty()
     }
 
     /// Whether a record is another one now.
@@ -150,6 +167,10 @@ mod tests {
         Message { target: Target::Dispatch, key: None, payload: id.as_bytes().to_vec(), headers }
     }
 
+    fn visible(id: &str) -> Visible {
+        Visible { id: id.to_owned(), payload: id.as_bytes().to_vec() }
+    }
+
     fn changes(outbox: &mut Outbox) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let mut out = Vec::new();
         outbox.changes(&mut out);
@@ -164,27 +185,47 @@ mod tests {
         outbox.add(vec![message("a/1"), message("b/1")], 5);
         let written = changes(&mut outbox);
         assert_eq!(written.len(), 1);
-        outbox.seen("a/1");
-        outbox.seen("a/1");
-        outbox.seen("z/9");
+        outbox.seen(&visible("a/1"));
+        outbox.seen(&visible("a/1"));
+        outbox.seen(&visible("z/9"));
         assert_eq!((outbox.len(), changes(&mut outbox).len()), (1, 0));
         assert!(outbox.overdue(4, 9).is_empty());
         let late = outbox.overdue(5, 9);
         assert_eq!(late.iter().map(id_of).collect::<Vec<_>>(), ["b/1"]);
         assert_eq!(late[0].header(REPEATED), Some("true"));
         assert_eq!(outbox.next_due_ms(), Some(9));
+        // What is published again is alone in the record from then on.
+        let shrunk = changes(&mut outbox);
+        assert!(shrunk.len() == 1 && shrunk[0].1 < written[0].1, "{shrunk:?}");
 
-        // Another shard goes on from the record, which still holds both.
+        // Another shard goes on from the first record, which still holds both, and strikes out what was seen.
         let mut taken_over = Outbox::default();
         let (key, value) = &written[0];
         assert!(Outbox::owns(key));
         taken_over.put_back(key, value.as_ref().unwrap(), 7).unwrap();
         assert_eq!((taken_over.len(), taken_over.next_due_ms()), (2, Some(7)));
+        taken_over.seen(&visible("a/1"));
+        assert_eq!(changes(&mut taken_over), shrunk);
         taken_over.add(vec![message("c/1")], 8);
         assert_ne!(changes(&mut taken_over)[0].0, *key);
 
-        outbox.seen("b/1");
+        outbox.seen(&visible("b/1"));
         assert_eq!(changes(&mut outbox), [(key.clone(), None)]);
         assert!(outbox.is_empty());
+    }
+
+    /// The same opening evidence gives the same id again: one that was seen does not hide the other.
+    #[test]
+    fn an_id_may_come_twice() {
+        let mut outbox = Outbox::default();
+        let mut again = message("a/1");
+        again.payload = b"again".to_vec();
+        outbox.add(vec![message("a/1")], 5);
+        outbox.add(vec![again.clone(), message("b/1")], 5);
+        outbox.seen(&visible("a/1"));
+        assert_eq!(outbox.len(), 2);
+        outbox.seen(&Visible { payload: again.payload, ..visible("a/1") });
+        outbox.seen(&visible("b/1"));
+        assert!(outbox.is_empty() && outbox.next_due_ms().is_none());
     }
 }

@@ -12,6 +12,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{Headers, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::ledger::Visible;
 use crate::config::Kafka;
 use crate::failure::Failure;
 use crate::kafka::{ANSWER_WAIT, EventConsumer, partition_count, whole_reader};
@@ -45,16 +46,16 @@ impl ReadBack {
         Ok(Self { reader })
     }
 
-    /// Reads until told to end; the ids of decisions go to `seen`.
-    pub fn run(&self, seen: &Sender<Arc<str>>, ended: &AtomicBool) {
+    /// Reads until told to end; the decisions go to `seen`.
+    pub fn run(&self, seen: &Sender<Arc<Visible>>, ended: &AtomicBool) {
         while !ended.load(Ordering::Acquire) {
             let Some(Ok(record)) = self.reader.poll(POLL_WAIT) else { continue };
             let headers = record.headers().into_iter().flat_map(Headers::iter);
             let id =
                 headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
-            if let Some(id) = id
-                && seen.send(id.into()).is_err()
-            {
+            let Some(id) = id.map(str::to_owned) else { continue };
+            let payload = record.payload().unwrap_or_default().to_vec();
+            if seen.send(Arc::new(Visible { id, payload })).is_err() {
                 return;
             }
         }

@@ -1,8 +1,7 @@
 //! A partition that is ours: one thread that begins its shard, reads its queue and writes its transactions.
 //!
-//! A transaction with a decision in it is written at once; what arrives while it is being written joins the next one.
-//! Without a decision, one is written when a batch is full or a short time has passed. Nothing is shared between seats but
-//! the clients of the group.
+//! A transaction with a decision in it is written at once ([`pace`](super::pace)); what arrives while it is being written
+//! joins the next one. Nothing is shared between seats but the clients of the group.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,17 +15,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
 use super::kafka_ledger::KafkaLedger;
-use super::ledger::{Ledger as _, Trouble};
+use super::ledger::{Trouble, Visible};
+use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard};
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
 use crate::kafka::{ANSWER_WAIT, EventConsumer};
 use crate::sources::Rules;
 
-/// Records of one transaction at most: a crash makes no more than this again.
-const MOST_RECORDS: usize = 4_000;
-/// How long records without a decision wait for their transaction.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// How long the queue is waited for while nothing else is to be done; orders wait as long.
 const QUEUE_WAIT: Duration = Duration::from_millis(20);
 /// How long after trouble a shard begins anew.
@@ -91,7 +87,7 @@ pub struct Seat {
     /// Whether its queue is being filled.
     pub is_reading: bool,
     orders: Arc<AtomicU8>,
-    seen: Sender<Arc<str>>,
+    seen: Sender<Arc<Visible>>,
     thread: JoinHandle<()>,
 }
 
@@ -131,9 +127,9 @@ impl Seat {
     }
 
     /// Tells it that a decision was seen.
-    pub fn seen(&self, id: &Arc<str>) {
+    pub fn seen(&self, decision: &Arc<Visible>) {
         // A seat that has ended needs no news.
-        let _ = self.seen.send(Arc::clone(id));
+        let _ = self.seen.send(Arc::clone(decision));
     }
 
     /// Whether its thread has ended.
@@ -149,7 +145,7 @@ struct Holder {
     partition: TopicPartition,
     office: Office,
     orders: Arc<AtomicU8>,
-    of_read_back: Receiver<Arc<str>>,
+    of_read_back: Receiver<Arc<Visible>>,
     counters: Counters,
 }
 
@@ -204,30 +200,21 @@ impl Holder {
         shard: &mut Shard,
         ledger: &mut KafkaLedger,
     ) -> Result<(), Trouble> {
-        let mut written_at = Instant::now();
+        let mut pace = Pace::new(self.office.now_ms());
         loop {
-            let wait = if shard.is_ahead() { FLUSH_EVERY.saturating_sub(written_at.elapsed()) } else { QUEUE_WAIT };
-            let taken = if self.ordered() == GO_ON { self.take(queue, shard, wait.min(QUEUE_WAIT))? } else { 0 };
-            while let Ok(id) = self.of_read_back.try_recv() {
-                shard.seen(&id);
+            let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
+            let taken = if self.ordered() == GO_ON { self.take(queue, shard, wait)? } else { 0 };
+            while let Ok(decision) = self.of_read_back.try_recv() {
+                shard.seen(&decision);
             }
             let ordered = self.ordered();
             if ordered == LET_GO {
                 return Ok(());
             }
-            let now_ms = self.office.now_ms();
-            let is_overdue = shard.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
-            let is_full = taken >= MOST_RECORDS || written_at.elapsed() >= FLUSH_EVERY || ordered == FINISH;
-            if shard.waiting_decisions() > 0 || is_overdue || (shard.is_ahead() && is_full) {
-                if is_overdue {
-                    let unseen = shard.unseen();
-                    tracing::error!(partition = %self.partition, unseen, "ALARM: decisions were not read back; publishing them again under their ids");
-                }
-                let transaction = shard.transaction(now_ms, time_of_day_ms());
-                ledger.commit(&transaction)?;
-                written_at = Instant::now();
-            }
-            if ordered == FINISH {
+            let is_last = ordered == FINISH;
+            let moment = Moment { now_ms: self.office.now_ms(), time_of_day_ms: time_of_day_ms(), taken, is_last };
+            pace.write(shard, ledger, &moment)?;
+            if is_last {
                 return Ok(());
             }
         }

@@ -5,7 +5,7 @@
 //! nothing is ever retried in place. That is why a crash at any point changes no decision: each transaction holds the
 //! offsets it consumed, the decisions they caused and the state after them, or none of it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use fenghuo_correlate::{Correlator, Limits, StateChange};
@@ -15,7 +15,7 @@ use fenghuo_sinks::kafka::key_of;
 use serde::Serialize;
 
 use super::header::{self, Header};
-use super::ledger::{Ledger, Message, Target, Transaction, Trouble};
+use super::ledger::{Ledger, Message, Target, Transaction, Trouble, Visible};
 use super::outbox::Outbox;
 use super::replays::{Fate, Replays, Source};
 use crate::sources::Rules;
@@ -132,8 +132,8 @@ pub struct Shard {
     header: Header,
     replays: Replays,
     outbox: Outbox,
-    /// Decisions that were visible when the shard began, by id: what of them is decided again is not published again.
-    visible: HashMap<String, Vec<u8>>,
+    /// Decisions that were visible when the shard began, id and bytes: what of them is decided again is not published again.
+    visible: HashSet<(String, Vec<u8>)>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,
     is_ahead: bool,
@@ -160,11 +160,11 @@ impl Shard {
         for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
             outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS)?;
         }
-        let mut visible = HashMap::new();
+        let mut visible = HashSet::new();
         if let Some(header) = &header {
             for seen in ledger.tail(header.written_ms - TAIL_BEFORE_MS)? {
-                outbox.seen(&seen.id);
-                visible.insert(seen.id, seen.payload);
+                outbox.seen(&seen);
+                visible.insert((seen.id, seen.payload));
             }
         }
         let replays = header.as_ref().map(|header| Replays::from_marks(header.marks.clone())).unwrap_or_default();
@@ -177,6 +177,7 @@ impl Shard {
             policy: String::new(),
         });
         let restored = records.len() as u64;
+        let is_ahead = is_new || next != header.next_offset;
         Ok(Self {
             correlator,
             partition: beginning.partition.clone(),
@@ -186,8 +187,8 @@ impl Shard {
             visible,
             decisions: Vec::new(),
             letters: Vec::new(),
-            // The header of a new partition is written at once: it says whose the partition is.
-            is_ahead: is_new,
+            // The header of a new partition is written at once: it says whose the partition is. So is an accepted gap.
+            is_ahead,
             counters: Counters { restored, ..Counters::default() },
         })
     }
@@ -196,6 +197,12 @@ impl Shard {
     #[must_use]
     pub const fn next_offset(&self) -> i64 {
         self.header.next_offset
+    }
+
+    /// The signals topic and its partition.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        &self.partition
     }
 
     /// What was counted since the shard began.
@@ -258,9 +265,9 @@ impl Shard {
         }
     }
 
-    /// Somebody who reads the dispatch topic saw the decision of this id.
-    pub fn seen(&mut self, id: &str) {
-        self.outbox.seen(id);
+    /// Somebody who reads the dispatch topic saw this decision.
+    pub fn seen(&mut self, decision: &Visible) {
+        self.outbox.seen(decision);
     }
 
     /// When something that was not seen is to be published again, on the caller's monotonic clock.
@@ -317,7 +324,7 @@ impl Shard {
     /// Whether the very same decision was visible when the shard began.
     fn is_visible(&self, message: &Message) -> bool {
         let id = message.header("ce_id").unwrap_or_default();
-        self.visible.get(id).is_some_and(|payload| *payload == message.payload)
+        self.visible.contains(&(id.to_owned(), message.payload.clone()))
     }
 
     fn reject(&mut self, record: &Incoming<'_>, reason: &str) {

@@ -1,0 +1,72 @@
+//! When a shard's transaction is written, and that it is written as a whole: the one step that seats on Kafka and the
+//! simulation share, so that what is simulated is what runs.
+
+use std::time::Duration;
+
+use super::ledger::{Ledger, Trouble};
+use super::shard::Shard;
+
+/// Records of one transaction at most: a crash makes no more than this again.
+pub const MOST_RECORDS: usize = 4_000;
+/// How long records without a decision wait for their transaction.
+pub const FLUSH_EVERY_MS: i64 = 100;
+
+/// A moment between two looks at the queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The caller's monotonic clock, milliseconds.
+    pub now_ms: i64,
+    /// The time of day that headers say, Unix milliseconds.
+    pub time_of_day_ms: i64,
+    /// How many records the last look took.
+    pub taken: usize,
+    /// Whether everything taken is to be written now, for nothing more will be.
+    pub is_last: bool,
+}
+
+/// How a shard's transactions follow one another.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    written_ms: i64,
+}
+
+impl Pace {
+    /// Nothing was written yet; `now_ms` is the caller's monotonic clock.
+    #[must_use]
+    pub const fn new(now_ms: i64) -> Self {
+        Self { written_ms: now_ms }
+    }
+
+    /// How long the queue may be waited for, at most.
+    #[must_use]
+    pub fn wait(&self, shard: &Shard, now_ms: i64, longest: Duration) -> Duration {
+        let left_ms = FLUSH_EVERY_MS - (now_ms - self.written_ms);
+        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        if shard.is_ahead() { left.min(longest) } else { longest }
+    }
+
+    /// Writes a transaction if one is due: at once for a decision, else when a batch is full or a short time has passed.
+    ///
+    /// # Errors
+    /// Those of the ledger: the shard is then of no use any more.
+    pub fn write<L: Ledger>(&mut self, shard: &mut Shard, ledger: &mut L, moment: &Moment) -> Result<(), Trouble> {
+        let &Moment { now_ms, time_of_day_ms, taken, is_last } = moment;
+        let is_overdue = shard.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
+        let is_full = taken >= MOST_RECORDS || now_ms - self.written_ms >= FLUSH_EVERY_MS || is_last;
+        if shard.waiting_decisions() == 0 && !is_overdue && !(shard.is_ahead() && is_full) {
+            return Ok(());
+        }
+        if is_overdue {
+            let (partition, unseen) = (shard.partition(), shard.unseen());
+            tracing::error!(
+                partition,
+                unseen,
+                "ALARM: decisions were not read back; publishing them again under their ids"
+            );
+        }
+        let transaction = shard.transaction(now_ms, time_of_day_ms);
+        ledger.commit(&transaction)?;
+        self.written_ms = now_ms;
+        Ok(())
+    }
+}

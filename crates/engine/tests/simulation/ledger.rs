@@ -1,0 +1,241 @@
+//! The ledger of a partition on the broker in memory, as `KafkaLedger` is on Kafka: request by request the same.
+//!
+//! Before each of its requests something may strike: the process dies, no answer comes, the answer is lost, or everything
+//! from here on is held up and arrives later, when somebody else may have taken over.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use fenghuo_engine::correlate_role::header;
+use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
+
+use crate::broker::{Broker, LogName, Record, Refused, Request, UnderWay};
+use crate::random::Random;
+
+/// Transactional ids of a partition, as on Kafka.
+const IDS: usize = 2;
+
+/// A decision as it is read: its id and its bytes.
+pub type Told = (String, Vec<u8>);
+
+/// The decision of a record, if it is one.
+pub fn visible(record: &Record) -> Option<Visible> {
+    let id = record.header("ce_id")?.to_owned();
+    Some(Visible { id, payload: record.value.clone().unwrap_or_default() })
+}
+
+/// What strikes, of 1,000 requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// The process dies before it.
+    pub crash: i64,
+    /// It never arrives.
+    pub no_answer: i64,
+    /// Its answer never does.
+    pub lost_answer: i64,
+    /// It and what follows arrive later.
+    pub held_up: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strike {
+    Nothing,
+    Crash,
+    NoAnswer,
+    LostAnswer,
+    HeldUp,
+}
+
+/// The ledger of one shard.
+pub struct MemoryLedger {
+    broker: Rc<RefCell<Broker>>,
+    random: Rc<RefCell<Random>>,
+    /// What strikes it.
+    pub faults: Faults,
+    member: usize,
+    /// How far its clock is ahead of the simulated time, with the date.
+    clock_ms: i64,
+    epochs: Vec<u64>,
+    turn: usize,
+    /// Its process has died.
+    pub is_dead: bool,
+    /// The offset of the next signal, as the state that was read says.
+    pub next_offset: Option<i64>,
+    /// Ids of decisions that were seen: in the tail here, by reading back elsewhere.
+    pub seen: HashSet<Told>,
+    /// Those that were seen before a transaction that took place: whoever goes on knows of them.
+    pub settled: HashSet<Told>,
+    /// Ids that were published again although they had been seen.
+    pub needless: Vec<String>,
+}
+
+impl MemoryLedger {
+    /// The ledger of a shard of `member`; `seen` are decisions that shards saw that are no more.
+    pub fn new(
+        broker: &Rc<RefCell<Broker>>,
+        random: &Rc<RefCell<Random>>,
+        faults: Faults,
+        (member, clock_ms): (usize, i64),
+        seen: HashSet<Told>,
+    ) -> Self {
+        Self {
+            broker: Rc::clone(broker),
+            random: Rc::clone(random),
+            faults,
+            member,
+            clock_ms,
+            epochs: Vec::new(),
+            turn: 0,
+            is_dead: false,
+            next_offset: None,
+            settled: seen.clone(),
+            seen,
+            needless: Vec::new(),
+        }
+    }
+
+    fn strike(&mut self) -> Strike {
+        let mut random = self.random.borrow_mut();
+        self.broker.borrow_mut().settle(&mut random);
+        let Faults { crash, no_answer, lost_answer, held_up } = self.faults;
+        if crash + no_answer + lost_answer + held_up == 0 {
+            return Strike::Nothing;
+        }
+        let left = 1_000 - crash - no_answer - lost_answer - held_up;
+        let strike = random.pick_weighted(&[
+            (left, Strike::Nothing),
+            (crash, Strike::Crash),
+            (no_answer, Strike::NoAnswer),
+            (lost_answer, Strike::LostAnswer),
+            (held_up, Strike::HeldUp),
+        ]);
+        self.is_dead |= strike == Strike::Crash || (strike == Strike::HeldUp && random.chance(30));
+        strike
+    }
+
+    /// One question that changes nothing that lasts, or everything at once.
+    fn ask<T>(&mut self, what: &str, answer: impl FnOnce(&mut Broker) -> T) -> Result<T, Trouble> {
+        match self.strike() {
+            Strike::Nothing => Ok(answer(&mut self.broker.borrow_mut())),
+            Strike::LostAnswer => {
+                answer(&mut self.broker.borrow_mut());
+                Err(Trouble::Anew(format!("{what}: no answer came")))
+            }
+            _ => Err(Trouble::Anew(format!("{what}: nobody answered"))),
+        }
+    }
+
+    fn requests(&self, transaction: &Transaction) -> Vec<Request> {
+        let timestamp_ms = self.clock_ms + self.broker.borrow().now_ms;
+        let message = |message: &Message| {
+            let log = match message.target {
+                Target::Dispatch => LogName::Dispatch,
+                Target::Watch => LogName::Watch,
+                Target::DeadLetter => LogName::DeadLetter,
+            };
+            let Message { key, payload, headers, .. } = message.clone();
+            Request::Produce(log, Record { key, value: Some(payload), headers, timestamp_ms })
+        };
+        let state = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
+            let (key, value) = (Some(key.clone()), value.clone());
+            Request::Produce(LogName::State, Record { key, value, headers: Vec::new(), timestamp_ms })
+        };
+        let mut requests = vec![Request::Begin];
+        requests.extend(transaction.messages.iter().map(message));
+        requests.extend(transaction.state.iter().map(state));
+        requests.push(Request::Offset(self.member, transaction.next_offset));
+        requests.push(Request::Commit);
+        requests
+    }
+
+    fn note_needless(&mut self, transaction: &Transaction) {
+        let again = transaction.messages.iter().filter(|message| message.header("repeated").is_some());
+        for message in again {
+            let id = message.header("ce_id").unwrap_or_default().to_owned();
+            if self.seen.contains(&(id.clone(), message.payload.clone())) {
+                self.needless.push(id);
+            }
+        }
+    }
+}
+
+impl Ledger for MemoryLedger {
+    fn fence(&mut self) -> Result<(), Trouble> {
+        self.epochs.clear();
+        for id in 0..IDS {
+            let epoch = self.ask("fence", |broker| broker.init(id))?;
+            self.epochs.push(epoch);
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) -> Result<Option<i64>, Trouble> {
+        self.ask("committed", |broker| broker.committed())
+    }
+
+    fn state(&mut self) -> Result<StateRecords, Trouble> {
+        // Nobody but the two ids writes there, so that nothing is open once they are fenced.
+        let records: Vec<Record> = self.ask("state", |broker| broker.read(LogName::State, 0).cloned().collect())?;
+        let mut alive = StateRecords::new();
+        for record in records {
+            let key = record.key.unwrap_or_default();
+            match record.value {
+                Some(value) => alive.insert(key, value),
+                None => alive.remove(&key),
+            };
+        }
+        self.next_offset = header::read(&alive).ok().flatten().map(|header| header.next_offset);
+        Ok(alive)
+    }
+
+    fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble> {
+        let mut all = Vec::new();
+        for log in [LogName::Dispatch, LogName::Watch] {
+            let records: Vec<Record> = self.ask("tail", |broker| {
+                let from = broker.position_at(log, since_ms);
+                broker.read(log, from).cloned().collect()
+            })?;
+            all.extend(records.iter().filter_map(visible));
+        }
+        self.seen.extend(all.iter().map(|decision| (decision.id.clone(), decision.payload.clone())));
+        Ok(all)
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), Trouble> {
+        self.note_needless(transaction);
+        let id = self.turn;
+        self.turn = (id + 1) % IDS;
+        let epoch = self.epochs.get(id).copied().unwrap_or_default();
+        let mut requests = self.requests(transaction).into_iter();
+        while let Some(request) = requests.next() {
+            let strike = self.strike();
+            let mut broker = self.broker.borrow_mut();
+            match strike {
+                Strike::Nothing | Strike::LostAnswer => {
+                    let done = broker.execute(id, epoch, request, &mut self.random.borrow_mut());
+                    done.map_err(|refused| Trouble::Anew(refusal(refused).to_owned()))?;
+                }
+                Strike::HeldUp => {
+                    let requests = std::iter::once(request).chain(requests).collect();
+                    broker.delay(UnderWay { id, epoch, requests });
+                    return Err(Trouble::Anew("held up".to_owned()));
+                }
+                Strike::Crash | Strike::NoAnswer => return Err(Trouble::Anew("nobody answered".to_owned())),
+            }
+            if strike == Strike::LostAnswer {
+                return Err(Trouble::Anew("no answer came".to_owned()));
+            }
+        }
+        self.settled.clone_from(&self.seen);
+        Ok(())
+    }
+}
+
+const fn refusal(refused: Refused) -> &'static str {
+    match refused {
+        Refused::Fenced => "somebody else writes for this partition by now",
+        Refused::NoMember => "we are no member of the group",
+        Refused::TooLarge => "a record is too large",
+    }
+}

@@ -1,0 +1,75 @@
+//! What the rounds met: a simulation in which nothing happens shows nothing.
+
+use std::fmt;
+
+use fenghuo_engine::correlate_role::shard::Counters;
+
+use crate::round::Round;
+
+/// What was met.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Coverage {
+    counters: Counters,
+    begun: u64,
+    gaps: u64,
+    lost: u64,
+    lost_state: u64,
+}
+
+impl Coverage {
+    /// Of one round.
+    pub fn of(round: &Round<'_>) -> Self {
+        Self {
+            counters: round.ground.counters,
+            begun: round.ground.begun,
+            gaps: round.ground.gaps.len() as u64,
+            lost: round.ground.broker.borrow().lost().count() as u64,
+            lost_state: round.lost_state,
+        }
+    }
+
+    /// Adds another's.
+    pub fn merge(&mut self, other: &Self) {
+        self.counters.add(&other.counters);
+        self.begun += other.begun;
+        self.gaps += other.gaps;
+        self.lost += other.lost;
+        self.lost_state += other.lost_state;
+    }
+
+    /// What was never met.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let all = [
+            ("replays", self.counters.replayed),
+            ("duplicates", self.counters.duplicates),
+            ("rejected records", self.counters.rejected),
+            ("ticks", self.counters.ticks),
+            ("decisions for dispatch", self.counters.dispatched),
+            ("decisions published again", self.counters.published_again),
+            ("decisions that were visible already", self.counters.already_visible),
+            ("shards that went on from state", self.counters.restored),
+            ("gaps", self.gaps),
+            ("decisions that the broker lost", self.lost),
+            ("transactions that the state topic lost", self.lost_state),
+        ];
+        all.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { counters, begun, gaps, lost, lost_state } = self;
+        let Counters {
+            records, replayed, decisions, dispatched, published_again, already_visible, transactions, ..
+        } = counters;
+        writeln!(
+            f,
+            "  {begun} shards took {records} records, {replayed} of them replays, in {transactions} transactions"
+        )?;
+        writeln!(
+            f,
+            "  {decisions} decisions, {dispatched} for dispatch; again {published_again}, visible already {already_visible}"
+        )?;
+        write!(f, "  lost by the broker: {lost} decisions, {lost_state} transactions of state; {gaps} gaps")
+    }
+}

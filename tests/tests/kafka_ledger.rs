@@ -1,0 +1,180 @@
+//! The ledger on Kafka and the ledger in memory are the same small trait: the same random script on both, step by step.
+//!
+//! So the simulation (`crates/engine/tests/simulation`) stands on what a real broker does: who is fenced writes nothing
+//! any more, what was left open is never seen, and state, tail and offset are read back as they were written.
+
+// Support functions fail the test that calls them, and say where.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../crates/engine/tests/simulation/broker.rs"]
+#[allow(dead_code)]
+mod broker;
+#[path = "../../crates/engine/tests/simulation/ledger.rs"]
+#[allow(dead_code)]
+mod ledger;
+#[path = "../../crates/correlate/tests/oracle/random.rs"]
+#[allow(dead_code)]
+mod random;
+#[allow(dead_code)]
+mod support;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fenghuo_engine::Config;
+use fenghuo_engine::correlate_role::kafka_ledger::KafkaLedger;
+use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble};
+use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
+use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
+use ledger::{Faults, MemoryLedger};
+use random::Random;
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use support::processes::fenghuo;
+
+const SEED: u64 = 20_261_126;
+const STEPS: usize = 60;
+
+/// The group's consumer and a reader, on topics of their own.
+struct OnKafka {
+    /// Dropped first: the consumer's end waits for handovers to be answered.
+    _answering: Answering,
+    config: Config,
+    partition: TopicPartition,
+    consumer: Arc<EventConsumer>,
+    ends: Arc<EventConsumer>,
+    _folder: tempfile::TempDir,
+}
+
+impl OnKafka {
+    fn begin(address: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("ledger-{}", std::process::id());
+        let mut text =
+            format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{address}\"\ngroup = \"{name}\"\n[topics]\n");
+        for (key, topic) in [
+            ("signals", "signals"),
+            ("dispatch", "dispatch"),
+            ("watch", "watch"),
+            ("state", "state"),
+            ("dead_letter", "dead"),
+        ] {
+            text += &format!("{key} = \"{name}.{topic}\"\n");
+        }
+        text += &format!("[[raw]]\ntopic = \"{name}.raw\"\nformat = \"signal\"\n");
+        let file = folder.path().join("fenghuo.toml");
+        std::fs::write(&file, &text).unwrap();
+        std::fs::write(folder.path().join("city.jsonl"), "").unwrap();
+        let created =
+            fenghuo().args(["topics", "--create", "--partitions", "3", "--config"]).arg(&file).output().unwrap();
+        assert!(created.status.success(), "{created:?}");
+        let config = Config::load(&file.display().to_string(), &text, [], &[]).unwrap();
+        let noted = Arc::new(Noted::default());
+        let consumer = Arc::new(consumer(&config.kafka, "correlate", &noted).unwrap());
+        consumer.subscribe(&[config.topics.signals.as_str()]).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Offsets are committed in the name of a member.
+        while !matches!(noted.next(), Some(Event::Assigned(_))) {
+            assert!(Instant::now() < deadline, "no member of the group");
+            let _ = consumer.poll(Duration::from_millis(50));
+        }
+        consumer.incremental_assign(&TopicPartitionList::new()).unwrap();
+        let partition = TopicPartition { topic: config.topics.signals.as_str().into(), partition: 1 };
+        let ends = Arc::new(ends_reader(&config.kafka).unwrap());
+        Self { _answering: Answering(noted), config, partition, consumer, ends, _folder: folder }
+    }
+
+    fn ledger(&self) -> KafkaLedger {
+        KafkaLedger::new(&self.config.kafka, &self.config.topics, &self.partition, &self.consumer, &self.ends)
+    }
+}
+
+/// The same on both.
+struct Pair {
+    on_kafka: KafkaLedger,
+    in_memory: MemoryLedger,
+}
+
+/// What is read back: the offset, the state, the decisions by id.
+type ReadBack = (Option<i64>, StateRecords, Vec<(String, Vec<u8>)>);
+
+fn read_back<L: Ledger>(ledger: &mut L) -> ReadBack {
+    let mut tail: Vec<_> = ledger.tail(0).unwrap().into_iter().map(|it| (it.id, it.payload)).collect();
+    // The topics have several partitions.
+    tail.sort_unstable();
+    (ledger.committed().unwrap(), ledger.state().unwrap(), tail)
+}
+
+/// A transaction of a few messages and records; one that is to fail ends with a record that no broker takes.
+fn transaction(random: &mut Random, number: usize, is_to_fail: bool) -> Transaction {
+    let message = |random: &mut Random, place: i64, bytes: usize| {
+        let id = format!("{number}/{place}");
+        let payload = if bytes > 0 { vec![b'x'; bytes] } else { format!("decision {id}").into_bytes() };
+        Message {
+            target: random.pick_weighted(&[(3, Target::Dispatch), (2, Target::Watch), (1, Target::DeadLetter)]),
+            key: Some(id.clone().into_bytes()),
+            payload,
+            headers: vec![("ce_id".to_owned(), id.into_bytes())],
+        }
+    };
+    let mut messages: Vec<_> = (0..random.between(0, 5)).map(|place| message(random, place, 0)).collect();
+    if is_to_fail {
+        messages.push(message(random, 99, broker::LARGEST_BYTES + 1));
+    }
+    let state = (0..random.between(1, 5)).map(|_| {
+        let key = format!("key-{}", random.between(0, 6)).into_bytes();
+        let value = (!random.chance(30)).then(|| format!("value {number} {}", random.between(0, 99)).into_bytes());
+        (key, value)
+    });
+    let state = state.collect();
+    Transaction { next_offset: i64::try_from(number).unwrap() * 10, messages, state }
+}
+
+fn is_anew(result: &Result<(), Trouble>) -> bool {
+    matches!(result, Err(Trouble::Anew(_)))
+}
+
+/// Two hands that take the partition from one another; each goes on writing until it notices.
+#[test]
+fn a_random_script_does_the_same_on_kafka_and_in_memory() {
+    let real = support::broker::Broker::start();
+    let kafka = OnKafka::begin(&real.address);
+    let memory = Rc::new(RefCell::new(broker::Broker::default()));
+    memory.borrow_mut().members = vec![0];
+    let luck = Rc::new(RefCell::new(Random::new(SEED)));
+    let mut script = Random::new(SEED);
+    let mut hands: [Option<Pair>; 2] = [None, None];
+    let (mut fenced, mut failed, mut done) = (0, 0, 0);
+    for step in 1..=STEPS {
+        let hand = usize::try_from(script.between(0, 1)).unwrap();
+        if hands[hand].is_none() || script.chance(15) {
+            let in_memory = MemoryLedger::new(&memory, &luck, Faults::default(), (0, 0), HashSet::new());
+            let mut pair = Pair { on_kafka: kafka.ledger(), in_memory };
+            pair.on_kafka.fence().unwrap();
+            pair.in_memory.fence().unwrap();
+            memory.borrow_mut().settle_all(&mut luck.borrow_mut());
+            assert_eq!(read_back(&mut pair.on_kafka), read_back(&mut pair.in_memory), "step {step} of {SEED}");
+            hands[hand] = Some(pair);
+            continue;
+        }
+        let is_to_fail = script.chance(10);
+        let transaction = transaction(&mut script, step, is_to_fail);
+        let pair = hands[hand].as_mut().unwrap();
+        let on_kafka = pair.on_kafka.commit(&transaction);
+        let in_memory = pair.in_memory.commit(&transaction);
+        let told = format!("step {step} of {SEED}: {on_kafka:?} on Kafka, {in_memory:?} in memory");
+        assert!(on_kafka.is_ok() == in_memory.is_ok() && is_anew(&on_kafka) == is_anew(&in_memory), "{told}");
+        match &on_kafka {
+            Ok(()) => done += 1,
+            Err(_) if is_to_fail => failed += 1,
+            Err(_) => fenced += 1,
+        }
+        if on_kafka.is_err() {
+            hands[hand] = None;
+        }
+    }
+    assert!(fenced >= 3 && failed >= 2 && done >= 15, "{done} done, {fenced} fenced, {failed} failed");
+}
