@@ -15,8 +15,6 @@ mod ledger;
 #[path = "../../crates/correlate/tests/oracle/random.rs"]
 #[allow(dead_code)]
 mod random;
-#[allow(dead_code)]
-mod support;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -29,11 +27,11 @@ use fenghuo_engine::correlate_role::kafka_ledger::KafkaLedger;
 use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble};
 use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
 use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
+use fenghuo_tests::processes::fenghuo;
 use ledger::{Faults, MemoryLedger};
 use random::Random;
 use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use support::processes::fenghuo;
 
 const SEED: u64 = 20_261_126;
 const STEPS: usize = 60;
@@ -140,7 +138,7 @@ fn is_anew(result: &Result<(), Trouble>) -> bool {
 /// Two hands that take the partition from one another; each goes on writing until it notices.
 #[test]
 fn a_random_script_does_the_same_on_kafka_and_in_memory() {
-    let real = support::broker::Broker::start();
+    let real = fenghuo_tests::broker::Broker::start();
     let kafka = OnKafka::begin(&real.address);
     let memory = Rc::new(RefCell::new(broker::Broker::default()));
     memory.borrow_mut().members = vec![0];

@@ -21,7 +21,7 @@ struct Armed {
 /// Passes a point; the process may end here, without any of its last words.
 pub fn pass(point: &str) {
     if cfg!(debug_assertions) && is_deadly(point) {
-        std::process::abort();
+        die();
     }
 }
 
@@ -32,7 +32,7 @@ pub fn taking(record: &[u8]) {
         && let Some(text) = DEADLY.get_or_init(|| std::env::var(RECORD_VARIABLE).ok())
         && record.windows(text.len().max(1)).any(|window| window == text.as_bytes())
     {
-        std::process::abort();
+        die();
     }
 }
 
@@ -41,9 +41,15 @@ pub fn pass_soon(point: &str) {
     if cfg!(debug_assertions) && is_deadly(point) {
         std::thread::spawn(|| {
             std::thread::sleep(std::time::Duration::from_millis(1));
-            std::process::abort();
+            die();
         });
     }
+}
+
+/// As `kill -9` would have it: no destructor, no last word.
+fn die() {
+    let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
+    std::process::abort();
 }
 
 fn is_deadly(point: &str) -> bool {

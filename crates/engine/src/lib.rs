@@ -17,6 +17,7 @@ pub mod events;
 pub mod failure;
 pub mod kafka;
 pub mod kill_points;
+pub mod notes;
 pub mod outlet;
 pub mod progress;
 pub mod service;

@@ -16,6 +16,8 @@ pub const KEY: &[u8] = b"partition";
 pub struct Header {
     /// The consumer group whose state this is: another one on the same topics refuses to start.
     pub deployment: String,
+    /// How many partitions the signals topic had: with another number, regions belong to other partitions.
+    pub partitions: i32,
     /// The offset of the next signal.
     pub next_offset: i64,
     /// When the last transaction was written, Unix milliseconds of the writer's clock: only to find its decisions again.
@@ -44,7 +46,8 @@ impl Header {
 
 /// The records that are the correlator's own.
 pub fn of_correlator(records: &StateRecords) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let own: fn(&(&Vec<u8>, &Vec<u8>)) -> bool = |(key, _)| *key != KEY && !super::outbox::Outbox::owns(key);
+    let own: fn(&(&Vec<u8>, &Vec<u8>)) -> bool =
+        |(key, _)| *key != KEY && *key != crate::attempts::KEY && !super::outbox::Outbox::owns(key);
     let pairs: std::collections::btree_map::Iter<'_, Vec<u8>, Vec<u8>> = BTreeMap::iter(records);
     pairs.filter(own).map(|(key, value)| (key.as_slice(), value.as_slice()))
 }

@@ -18,9 +18,12 @@ use super::kafka_ledger::KafkaLedger;
 use super::ledger::{Trouble, Visible};
 use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard};
+use crate::attempts::{self, Attempts};
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
-use crate::kafka::{ANSWER_WAIT, EventConsumer};
+use crate::kafka::{ANSWER_WAIT, EventConsumer, partition_count};
+use crate::kill_points;
+use crate::notes::Notes;
 use crate::sources::Rules;
 
 /// How long the queue is waited for while nothing else is to be done; orders wait as long.
@@ -172,11 +175,12 @@ impl Holder {
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
         let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends);
         let mut shard = Shard::begin(&mut ledger, &self.office.rules, &self.beginning()?)?;
+        let mut watch = self.watch(&mut shard)?;
         let begun = Report::Begun { seat: self.number, offset: shard.next_offset() };
         if self.office.reports.send(begun).is_err() {
             return Ok(());
         }
-        let result = self.work(queue, &mut shard, &mut ledger);
+        let result = self.work(queue, &mut shard, &mut ledger, &mut watch);
         self.counters = *shard.counters();
         result
     }
@@ -187,6 +191,7 @@ impl Holder {
         let log = log.map_err(|error| Trouble::Anew(format!("ends of {}: {error}", self.partition)))?;
         Ok(Beginning {
             deployment: self.office.kafka.group.clone(),
+            partitions: self.partitions()?,
             partition: self.partition.to_string(),
             log,
             accepted_gap_to: None,
@@ -194,16 +199,40 @@ impl Holder {
         })
     }
 
+    fn partitions(&self) -> Result<i32, Trouble> {
+        let topic = &self.partition.topic;
+        let count = partition_count(&self.office.ends, topic);
+        let count = count.map_err(|error| Trouble::Anew(format!("partitions of {topic}: {error}")))?;
+        count.ok_or_else(|| Trouble::Anew(format!("{topic} is not there")))
+    }
+
+    /// Writes down that the partition begins here, before any of its records can end the process.
+    fn watch(&self, shard: &mut Shard) -> Result<Watch, Trouble> {
+        let before = shard.take_attempt();
+        let (_, end) = self.beginning()?.log;
+        let attempts = Attempts::begin(before.as_deref(), shard.next_offset(), end);
+        let notes = Notes::new(&self.office.kafka, &self.office.topics.state, self.partition.partition);
+        let notes = notes.map_err(|failure| Trouble::Unusable(failure.to_string()))?;
+        notes.write(attempts::KEY, &attempts.record()).map_err(Trouble::Anew)?;
+        let notes = attempts.suspects_any().then_some(notes);
+        if notes.is_some() {
+            tracing::warn!(partition = %self.partition, "the last attempts came no further: records are taken one by one");
+        }
+        Ok(Watch { attempts, notes })
+    }
+
     fn work(
         &mut self,
         queue: &PartitionQueue<Context>,
         shard: &mut Shard,
         ledger: &mut KafkaLedger,
+        watch: &mut Watch,
     ) -> Result<(), Trouble> {
         let mut pace = Pace::new(self.office.now_ms());
         loop {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
-            let taken = if self.ordered() == GO_ON { self.take(queue, shard, wait)? } else { 0 };
+            let (taken, alone) =
+                if self.ordered() == GO_ON { self.take(queue, shard, watch, wait)? } else { (0, false) };
             while let Ok(decision) = self.of_read_back.try_recv() {
                 shard.seen(&decision);
             }
@@ -212,7 +241,9 @@ impl Holder {
                 return Ok(());
             }
             let is_last = ordered == FINISH;
-            let moment = Moment { now_ms: self.office.now_ms(), time_of_day_ms: time_of_day_ms(), taken, is_last };
+            let is_last_for_now = is_last || alone;
+            let (now_ms, time_of_day_ms) = (self.office.now_ms(), time_of_day_ms());
+            let moment = Moment { now_ms, time_of_day_ms, taken, is_last: is_last_for_now };
             pace.write(shard, ledger, &moment)?;
             if is_last {
                 return Ok(());
@@ -220,16 +251,29 @@ impl Holder {
         }
     }
 
-    /// Takes what is there, a batch at most; how many records.
-    fn take(&self, queue: &PartitionQueue<Context>, shard: &mut Shard, wait: Duration) -> Result<usize, Trouble> {
+    /// Takes what is there, a batch at most; how many records, and whether the last of them is to be alone in its
+    /// transaction.
+    fn take(
+        &self,
+        queue: &PartitionQueue<Context>,
+        shard: &mut Shard,
+        watch: &mut Watch,
+        wait: Duration,
+    ) -> Result<(usize, bool), Trouble> {
         let mut taken = 0;
         let mut next = queue.poll(wait);
         while let Some(read) = next {
             match read {
                 Ok(record) => {
                     let payload = record.payload().unwrap_or_default();
-                    shard.take(&Incoming { offset: record.offset(), payload, key: record.key() });
+                    let incoming = Incoming { offset: record.offset(), payload, key: record.key() };
                     taken += 1;
+                    if watch.is_suspect(incoming.offset) {
+                        self.take_suspect(&incoming, shard, watch)?;
+                        return Ok((taken, true));
+                    }
+                    kill_points::taking(payload);
+                    shard.take(&incoming);
                 }
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
                     let (low, high) = self.beginning()?.log;
@@ -242,7 +286,35 @@ impl Holder {
             }
             next = queue.poll(Duration::ZERO);
         }
-        Ok(taken)
+        Ok((taken, false))
+    }
+
+    /// Takes a record that may have ended the process, unless it did so often enough.
+    fn take_suspect(&self, record: &Incoming<'_>, shard: &mut Shard, watch: &mut Watch) -> Result<(), Trouble> {
+        if watch.attempts.is_condemned(record.offset) {
+            let (partition, offset) = (&self.partition, record.offset);
+            tracing::error!(%partition, offset, "ALARM: a record that nobody survives goes to the dead letters");
+            shard.condemn(record);
+            return Ok(());
+        }
+        let note = watch.attempts.about_to_take(record.offset);
+        let written = watch.notes.as_ref().map_or(Ok(()), |notes| notes.write(attempts::KEY, &note));
+        written.map_err(Trouble::Anew)?;
+        kill_points::taking(record.payload);
+        shard.take(record);
+        Ok(())
+    }
+}
+
+/// What is written down of attempts, while any record is suspect.
+struct Watch {
+    attempts: Attempts,
+    notes: Option<Notes>,
+}
+
+impl Watch {
+    fn is_suspect(&self, offset: i64) -> bool {
+        self.notes.is_some() && (self.attempts.is_suspect(offset) || self.attempts.is_condemned(offset))
     }
 }
 

@@ -18,6 +18,7 @@ use super::header::{self, Header};
 use super::ledger::{Ledger, Message, Target, Transaction, Trouble, Visible};
 use super::outbox::Outbox;
 use super::replays::{Fate, Replays, Source};
+use crate::attempts;
 use crate::sources::Rules;
 
 /// A decision for dispatch that was not read back after this long is published again.
@@ -37,8 +38,10 @@ pub struct Counters {
     pub duplicates: u64,
     /// Signals that the decode role sent again, dropped before anything else.
     pub replayed: u64,
-    /// Records that are neither signal nor tick, or that the rules reject.
+    /// Records that are neither signal nor tick, that the rules reject, or that nobody survives.
     pub rejected: u64,
+    /// Of these, those that nobody survives.
+    pub condemned: u64,
     /// Ticks.
     pub ticks: u64,
     /// Decisions published.
@@ -68,6 +71,7 @@ impl Counters {
             duplicates,
             replayed,
             rejected,
+            condemned,
             ticks,
             decisions,
             dispatched,
@@ -84,6 +88,7 @@ impl Counters {
             (&mut self.duplicates, duplicates),
             (&mut self.replayed, replayed),
             (&mut self.rejected, rejected),
+            (&mut self.condemned, condemned),
             (&mut self.ticks, ticks),
             (&mut self.decisions, decisions),
             (&mut self.dispatched, dispatched),
@@ -115,6 +120,8 @@ pub struct Incoming<'r> {
 pub struct Beginning {
     /// The consumer group.
     pub deployment: String,
+    /// How many partitions the signals topic has.
+    pub partitions: i32,
     /// The signals topic and its partition, for what is said.
     pub partition: String,
     /// The first offset that the partition holds, and the one after its last.
@@ -136,6 +143,8 @@ pub struct Shard {
     visible: HashSet<(String, Vec<u8>)>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,
+    /// What was written down of earlier attempts at this partition, until somebody takes it.
+    attempt: Option<Vec<u8>>,
     is_ahead: bool,
     counters: Counters,
 }
@@ -171,6 +180,7 @@ impl Shard {
         let is_new = header.is_none();
         let header = header.unwrap_or_else(|| Header {
             deployment: beginning.deployment.clone(),
+            partitions: beginning.partitions,
             next_offset: next,
             written_ms: 0,
             marks: Vec::new(),
@@ -187,6 +197,7 @@ impl Shard {
             visible,
             decisions: Vec::new(),
             letters: Vec::new(),
+            attempt: records.get(attempts::KEY).cloned(),
             // The header of a new partition is written at once: it says whose the partition is. So is an accepted gap.
             is_ahead,
             counters: Counters { restored, ..Counters::default() },
@@ -209,6 +220,20 @@ impl Shard {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What was written down of earlier attempts at this partition.
+    pub const fn take_attempt(&mut self) -> Option<Vec<u8>> {
+        self.attempt.take()
+    }
+
+    /// Passes over a record that ended the process again and again; it goes to the dead letters.
+    pub fn condemn(&mut self, record: &Incoming<'_>) {
+        self.header.next_offset = record.offset + 1;
+        self.is_ahead = true;
+        self.counters.records += 1;
+        self.counters.condemned += 1;
+        self.reject(record, "whoever took it died, again and again");
     }
 
     /// How many decisions wait for their transaction.
@@ -374,6 +399,13 @@ fn next_offset(header: Option<&Header>, committed: Option<i64>, beginning: &Begi
                 "the state of {partition} belongs to the group {:?}, and this is {:?}: two deployments need topics of \
                  their own (set [topics]), or are one (set kafka.group)",
                 header.deployment, beginning.deployment
+            )));
+        }
+        (Some(header), _) if header.partitions != beginning.partitions => {
+            return Err(Trouble::Unusable(format!(
+                "the state of {partition} was written when its topic had {} partitions, and now it has {}: regions belong \
+                 to other partitions then; stop the group and run `fenghuo migrate`",
+                header.partitions, beginning.partitions
             )));
         }
         (Some(header), committed) => {

@@ -194,6 +194,7 @@ impl Member {
         let accepted_gap_to = self.accepted_gap_to.take();
         let beginning = Beginning {
             deployment: "fenghuo".to_owned(),
+            partitions: 1,
             partition: "signals/0".to_owned(),
             log,
             accepted_gap_to,

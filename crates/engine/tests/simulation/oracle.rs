@@ -29,7 +29,7 @@ pub struct Oracle {
 
 /// What should be after all signals but those in gaps that somebody accepted: the first offset of each, and the one after.
 pub fn oracle(script: &Script, gaps: &[(i64, i64)]) -> Oracle {
-    let Rules { registry, policy } = &script.rules;
+    let Rules { registry, policy, .. } = &script.rules;
     let mut correlator = Correlator::new(Arc::clone(registry), Arc::clone(policy));
     correlator.keep_changes();
     let (mut decisions, mut letters) = (Vec::new(), Vec::new());

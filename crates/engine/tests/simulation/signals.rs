@@ -59,6 +59,7 @@ pub fn script(seed: u64, random: &mut Random) -> Script {
         rules: Rules {
             registry: Arc::new(registry.expect("the generator writes what can be read")),
             policy: Arc::new(policy.expect("the generator writes what can be read")),
+            policy_text: sequence.policy.to_toml().into(),
         },
         arrivals: writer.arrivals,
         later: later.iter().filter_map(|line| Input::from_json(line.as_bytes()).ok()).collect(),
