@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fenghuo_city::{Channel, City, Plan, RawRecord};
 use fenghuo_tests::broker::Broker;
@@ -131,7 +131,11 @@ fn confirmed_buildings(dispatched: &[Stored]) -> BTreeSet<String> {
 
 /// A night of about 20,000 records, 1 % of them unreadable, whose fires are beyond doubt.
 fn night() -> (City, Vec<RawRecord>) {
-    let city = City::new(&Plan { garbage_share: 0.01, ..Plan::clear_cut(3) });
+    // Yesterday's records would be gone by the broker's retention before they are compared.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let start_ms = i64::try_from(since.as_secs() / 3_600).unwrap() * 3_600_000 - 6 * 3_600_000;
+    println!("the night begins at {start_ms}");
+    let city = City::new(&Plan { garbage_share: 0.01, start_ms, ..Plan::clear_cut(3) });
     let records: Vec<_> = city.night().collect();
     assert!(records.len() >= 20_000, "{} records", records.len());
     (city, records)
