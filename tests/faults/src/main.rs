@@ -153,7 +153,8 @@ fn all_rounds(
     interrupted: &AtomicBool,
 ) -> Result<Vec<Record>, Trouble> {
     let earlier = results.map_or_else(|| Ok(Vec::new()), record::read)?;
-    let is_of_form = |record: &Record| record.long == arguments.long;
+    let is_chosen = |record: &Record| faults.iter().any(|fault| fault.name() == record.fault);
+    let is_of_form = |record: &Record| record.long == arguments.long && is_chosen(record);
     let mut records: Vec<Record> = earlier.into_iter().filter(is_of_form).collect();
     let done: BTreeSet<(String, u64)> = records.iter().map(|record| (record.fault.clone(), record.seed)).collect();
     let port_seed = u16::try_from(std::process::id() % 0x1_0000).unwrap_or_default();

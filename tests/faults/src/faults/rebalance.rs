@@ -1,13 +1,15 @@
-//! A storm of rebalances: members come and go every two seconds, in order or by death.
+//! A storm of rebalances: for a minute members come and go every two seconds, in order or by death.
 
 use std::time::{Duration, Instant};
 
+use fenghuo_city::Plan;
 use fenghuo_tests::trouble::Trouble;
 
 use super::{Fault, Struck, night};
 use crate::crew::Seat;
 use crate::round::{Round, Setting};
 
+const LASTS: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(2);
 /// So many members there may be at once; two stay throughout.
 const MOST: usize = 4;
@@ -25,19 +27,19 @@ impl Fault for Rebalance {
         "members come and go every 2 s, in order or by death"
     }
 
-    fn rounds(&self, _long: bool) -> u64 {
-        1
+    fn rounds(&self, long: bool) -> u64 {
+        if long { 20 } else { 1 }
     }
 
-    fn setting(&self, seed: u64, long: bool) -> Setting {
-        // The night has to outlast the storm, in which little gets done.
-        let plan = fenghuo_city::Plan { hours: if long { 24.0 } else { 2.0 }, ..night(seed) };
+    fn setting(&self, seed: u64, _long: bool) -> Setting {
+        // The night has to outlast the storm.
+        let plan = Plan { hours: 4.0, ..night(seed) };
         Setting { plan, seats: vec![Seat::loose("a"), Seat::loose("b")], proxied: false }
     }
 
     fn strike(&self, round: &mut Round<'_>) -> Result<Struck, Trouble> {
         round.until_share(20)?;
-        let until = Instant::now() + Duration::from_secs(if round.long { 20 * 60 } else { 60 });
+        let until = Instant::now() + LASTS;
         round.mark();
         let (mut came, mut went, mut died) = (0, 0, 0);
         while Instant::now() < until {
