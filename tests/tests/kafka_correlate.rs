@@ -148,3 +148,50 @@ fn who_may_not_start_does_not() {
     assert_eq!(refused.status.code(), Some(78), "{said}");
     assert!(said.contains("missing") && said.contains("fenghuo topics --create"), "{said}");
 }
+
+/// A signal that ends the process whenever it is taken: after three deaths without progress it goes to the dead letters,
+/// and everything else is decided.
+#[test]
+fn a_record_that_kills_is_passed_over() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "deadly");
+    stage.produce(&records);
+    let decoding = Member::start(stage.stage.path(), "decode", &stage.stage.config, "decode").unwrap();
+    let group = stage.stage.group("decode");
+    wait(std::slice::from_ref(&decoding), || broker.is_done(&group, &stage.stage.raw_topics()));
+    ended_well(vec![decoding]);
+    // The evidence of no fire, amid the night: its source is its name.
+    let signals = broker.read(&stage.topic("signals"));
+    let is_harmless = |stored: &&Stored| String::from_utf8_lossy(&stored.bytes).contains("\"kind\":\"heartbeat\"");
+    let deadly = signals.iter().filter(is_harmless).nth(signals.len() / 3).unwrap();
+    let text = String::from_utf8_lossy(&deadly.bytes);
+    let source = text.split("\"source\":").nth(1).unwrap().trim_end_matches('}').to_owned();
+
+    let mut deaths = 0;
+    let member = loop {
+        let mut command = fenghuo();
+        command.args(["run", "--role", "correlate", "--config"]).arg(&stage.stage.config);
+        command.env("FENGHUO_KILL_ON", format!("\"source\":{source}"));
+        let mut member = Member::spawn(command, stage.stage.path(), "correlate").unwrap();
+        let done = || broker.is_done(&stage.stage.group("correlate"), &[stage.topic("signals")]);
+        let mut has_died = false;
+        wait(&[], || {
+            has_died = member.ended().unwrap().is_some();
+            has_died || done()
+        });
+        if !has_died {
+            break member;
+        }
+        deaths += 1;
+        assert!(deaths < 8, "{}", member.log());
+    };
+    ended_well(vec![member]);
+    assert!((3..=4).contains(&deaths), "{deaths} deaths");
+    let dead = broker.read(&stage.topic("dead"));
+    let letters: Vec<_> = dead.iter().filter(|it| it.headers["topic"] == stage.topic("signals")).collect();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!(letter.bytes, deadly.bytes);
+    assert_eq!(letter.headers["reason"], "whoever took it died, again and again");
+    stage.check(&city);
+}
