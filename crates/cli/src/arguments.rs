@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate};
+use crate::commands::{
+    accept_gap, backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate,
+};
 use crate::locale::{self, Language, Locale};
 use crate::logging;
 
@@ -52,6 +54,8 @@ pub enum Command {
     Topics(topics::Args),
     /// Shows the effective configuration, and where each value came from
     Config(config::Args),
+    /// Goes on behind records that are gone, with a record of who decided so
+    AcceptGap(accept_gap::Args),
     /// Frames of devices to signals
     Decode(decode::Args),
     /// Signals in order of arrival to decisions

@@ -13,6 +13,7 @@ pub mod dead_letter;
 pub mod decode_role;
 pub mod events;
 pub mod failure;
+pub mod gaps;
 pub mod kafka;
 pub mod kill_points;
 pub mod outlet;

@@ -16,8 +16,6 @@ use crate::service::{Shutdown, failure_of_question};
 
 /// How long the controller may take to create topics.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
-/// A setting of a topic that means: no limit.
-const UNLIMITED: &str = "9223372036854775807";
 const DAY_MS: i64 = 86_400_000;
 
 /// What is to hold for a setting of a topic.
@@ -76,12 +74,6 @@ pub struct Creation {
 }
 
 fn needed(config: &Config) -> Vec<Needed> {
-    // Records may be replayed, or come late: the broker must not refuse their time. The raw topics are others' to
-    // write, and a clock of next year is kept out at their door.
-    let free_times = [
-        ("message.timestamp.before.max.ms", Rule::Is(UNLIMITED)),
-        ("message.timestamp.after.max.ms", Rule::Is(UNLIMITED)),
-    ];
     let topic = |topic: &str, purpose, settings: Vec<_>| Needed {
         topic: topic.to_owned(),
         purpose,
@@ -94,9 +86,11 @@ fn needed(config: &Config) -> Vec<Needed> {
     let topics = &config.topics;
     let mut needed: Vec<Needed> =
         config.raw.iter().map(|raw| topic(&raw.topic, "raw records", vec![deleted.clone(), kept(1)])).collect();
-    let [before, after] = free_times;
-    // The windows are rebuilt from it: it must reach back further than anything is remembered.
-    needed.push(topic(&topics.signals, "signals by region", vec![deleted.clone(), kept(3), before, after]));
+    // The broker's time, for two reasons. What is silent goes on by the broker's clock, and the acknowledgement of a tick is
+    // how the one who writes them learns it. And records may be replayed, or come late: their own time must neither be
+    // refused nor age them at once; it stands in the signals, where alone it is read.
+    let appended = ("message.timestamp.type", Rule::Is("LogAppendTime"));
+    needed.push(topic(&topics.signals, "signals by region", vec![deleted.clone(), kept(3), appended]));
     needed.push(topic(&topics.decisions.dispatch, "confirmed fires", vec![deleted.clone(), kept(3)]));
     needed.push(topic(&topics.decisions.watch, "everything else", vec![deleted.clone(), kept(3)]));
     let largest = ("max.message.bytes", Rule::AtLeast(2_097_152));
