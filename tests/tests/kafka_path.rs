@@ -88,15 +88,18 @@ impl<'b> Stage<'b> {
         assert_eq!(producer.finish(Duration::from_secs(300)).unwrap(), records.len() as u64);
     }
 
-    /// Waits until both roles have done all that there is, and nothing new came for two seconds.
+    /// Waits until both roles have done all that there is, and nothing new was forwarded or decided for three seconds;
+    /// ticks go on by the broker's time.
     fn settle(&self, members: &[&Member]) {
         let deadline = Instant::now() + Duration::from_secs(600);
         let signals = vec![self.topic("signals")];
-        let mut quiet_since: Option<(Instant, Vec<(i64, i64)>)> = None;
+        let decisions = ["dispatch", "watch", "dead"].map(|topic| self.topic(topic));
+        let mut quiet_since: Option<(Instant, Vec<Vec<(i64, i64)>>)> = None;
         loop {
             let done = self.broker.is_done(&format!("{}.decode", self.name), &self.raw_topics())
                 && self.broker.is_done(&format!("{}.correlate", self.name), &signals);
-            let ends = self.broker.ends(&signals[0]);
+            let watched = self.raw_topics().into_iter().chain(decisions.iter().cloned());
+            let ends: Vec<_> = watched.map(|topic| self.broker.ends(&topic)).collect();
             quiet_since = match quiet_since {
                 _ if !done => None,
                 Some((since, before)) if before == ends => Some((since, before)),
@@ -143,7 +146,10 @@ impl<'b> Stage<'b> {
         let (mut decisions, mut signals) = (Vec::new(), BTreeSet::new());
         let mut shards: BTreeMap<i32, (Correlator, Highest)> = BTreeMap::new();
         let policy = Arc::new(Policy::default());
-        for stored in self.broker.read(&self.topic("signals")) {
+        // What came last of the ticks may not have been taken when the members ended.
+        let taken = self.broker.committed(&format!("{}.correlate", self.name), &self.topic("signals"));
+        let is_taken = |stored: &Stored| Some(stored.offset) < taken[usize::try_from(stored.partition).unwrap()];
+        for stored in self.broker.read(&self.topic("signals")).into_iter().filter(is_taken) {
             let new = || (Correlator::new(Arc::clone(&self.registry), Arc::clone(&policy)), Highest::new());
             let (correlator, highest) = shards.entry(stored.partition).or_insert_with(new);
             let input = Input::from_json(&stored.bytes).unwrap();

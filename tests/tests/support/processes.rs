@@ -55,6 +55,12 @@ impl Member {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Sends it a signal, such as STOP.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name]).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success(), "{name}");
+    }
+
     /// Ends it as a crash would.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
