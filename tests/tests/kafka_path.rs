@@ -94,12 +94,12 @@ impl<'b> Stage<'b> {
         let deadline = Instant::now() + Duration::from_secs(600);
         let signals = vec![self.topic("signals")];
         let decisions = ["dispatch", "watch", "dead"].map(|topic| self.topic(topic));
-        let mut quiet_since: Option<(Instant, Vec<Vec<(i64, i64)>>)> = None;
+        let mut quiet_since: Option<(Instant, i64)> = None;
         loop {
             let done = self.broker.is_done(&format!("{}.decode", self.name), &self.raw_topics())
                 && self.broker.is_done(&format!("{}.correlate", self.name), &signals);
             let watched = self.raw_topics().into_iter().chain(decisions.iter().cloned());
-            let ends: Vec<_> = watched.map(|topic| self.broker.ends(&topic)).collect();
+            let ends: i64 = watched.flat_map(|topic| self.broker.ends(&topic)).map(|(_, end)| end).sum();
             quiet_since = match quiet_since {
                 _ if !done => None,
                 Some((since, before)) if before == ends => Some((since, before)),

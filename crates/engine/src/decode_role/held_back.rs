@@ -69,12 +69,14 @@ impl HeldBack {
 mod tests {
     use super::*;
 
+    /// Seconds, progress and whether records wait, the time without them, and the seconds that it is late, if newly.
+    type Row = (u64, Option<i64>, bool, i64, Option<(u64, bool)>);
+
     #[test]
     fn who_does_not_reach_what_the_others_had_is_late() {
         let began = Instant::now();
         let partition = TopicPartition { topic: "raw".into(), partition: 3 };
-        // (seconds, progress and whether records wait, the time without them) and the seconds that it is late, if newly.
-        let rows: [(&str, &[(u64, Option<i64>, bool, i64, Option<(u64, bool)>)]); 4] = [
+        let rows: [(&str, &[Row]); 4] = [
             ("nothing waits", &[(0, Some(1), false, 9, None), (90, Some(1), false, 9, None)]),
             (
                 "it goes on",

@@ -72,7 +72,7 @@ impl<T: Task> Worker<'_, T> {
             }
             Ok(None) => {}
             Err(reason) => {
-                tracing::warn!(partition = %gap.partition, reason, "whether the gap was accepted is not known")
+                tracing::warn!(partition = %gap.partition, reason, "whether the gap was accepted is not known");
             }
         }
         let stopped = &mut self.stopped[index];

@@ -1,4 +1,4 @@
-//! What a role is to its worker: what it makes of records, and what is kept for each partition that it holds.
+//! What the role is to its worker: what it makes of records, and what is kept for each partition that it holds.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
