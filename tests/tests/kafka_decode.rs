@@ -1,5 +1,5 @@
-//! What the decode role owes to time and to gaps, on a real broker: silence goes on by the broker's clock, whoever writes
-//! the ticks; a raw partition whose next record is gone stands still, alone, until somebody accepts that.
+//! What the decode role owes to time and to gaps, on a real broker: silence goes on by the broker's clock, whoever
+//! writes the ticks; a raw partition whose next record is gone stands still, alone, until somebody accepts that.
 
 // Support functions fail the test that calls them, and say where.
 #![allow(clippy::unwrap_used)]

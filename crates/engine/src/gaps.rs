@@ -1,8 +1,8 @@
 //! Gaps: a log that does not hold what was to be read next, because it aged out, was deleted or was cut.
 //!
-//! Nobody passes over a gap by himself: the partition stands still, the others go on, and an operator accepts the loss by
-//! `fenghuo accept-gap`. That writes a record of who did so, when, and of which offsets, into partition 0 of the state
-//! topic, where whoever stands before the gap finds it.
+//! Nobody passes over a gap by himself: the partition stands still, the others go on, and an operator accepts the loss
+//! by `fenghuo accept-gap`. That writes a record of who did so, when, and of which offsets, into partition 0 of the
+//! state topic, where whoever stands before the gap finds it.
 
 use std::collections::BTreeMap;
 use std::fmt;

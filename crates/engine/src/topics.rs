@@ -86,9 +86,9 @@ fn needed(config: &Config) -> Vec<Needed> {
     let topics = &config.topics;
     let mut needed: Vec<Needed> =
         config.raw.iter().map(|raw| topic(&raw.topic, "raw records", vec![deleted.clone(), kept(1)])).collect();
-    // The broker's time, for two reasons. What is silent goes on by the broker's clock, and the acknowledgement of a tick is
-    // how the one who writes them learns it. And records may be replayed, or come late: their own time must neither be
-    // refused nor age them at once; it stands in the signals, where alone it is read.
+    // The broker's time, for two reasons. What is silent goes on by the broker's clock, and the acknowledgement of a
+    // tick is how the one who writes them learns it. And records may be replayed, or come late: their own time must
+    // neither be refused nor age them at once; it stands in the signals, where alone it is read.
     let appended = ("message.timestamp.type", Rule::Is("LogAppendTime"));
     needed.push(topic(&topics.signals, "signals by region", vec![deleted.clone(), kept(3), appended]));
     needed.push(topic(&topics.decisions.dispatch, "confirmed fires", vec![deleted.clone(), kept(3)]));

@@ -1,9 +1,9 @@
 //! The loop of the decode role: one thread, one consumer, one producer, one closed set of events.
 //!
-//! It holds what must be kept whatever a record means: a partition begins where its group left it, or stands still where
-//! the log does not hold that ([`handover`], [`stopped`]); an offset is committed only once everything made of the records
-//! before it is acknowledged; a partition that is taken away is drained and committed before it is let go ([`commits`]);
-//! what could not be delivered is read and made again. What a record means is the [`Task`]'s.
+//! It holds what must be kept whatever a record means: a partition begins where its group left it, or stands still
+//! where the log does not hold that ([`handover`], [`stopped`]); an offset is committed only once everything made of
+//! the records before it is acknowledged; a partition that is taken away is drained and committed before it is let go
+//! ([`commits`]); what could not be delivered is read and made again. What a record means is the [`Task`]'s.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -276,7 +276,8 @@ fn take<T: Task>(task: &mut T, held: &mut [Held<T::Shard>], outlet: &Outlet, rec
     let is_its = |held: &Held<T::Shard>| {
         held.partition.partition == record.partition() && *held.partition.topic == *record.topic()
     };
-    // A record of a partition that was just given up, or that is to be begun again, is read again by whoever begins it.
+    // A record of a partition that was just given up, or that is to be begun again, is read again by whoever begins
+    // it.
     let Some(index) = held.iter().position(is_its).filter(|index| held[*index].stalled_until.is_none()) else { return };
     held[index].read_to = record.offset() + 1;
     let timestamp_ms = record.timestamp().to_millis().unwrap_or(i64::MIN);

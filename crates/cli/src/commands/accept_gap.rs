@@ -15,8 +15,8 @@ use crate::locale::Locale;
 /// Shows what a stopped partition lacks, and accepts the loss, so that it goes on
 ///
 /// A partition whose next record is gone (aged out, deleted, the topic made anew) is stopped, and says so in the log.
-/// Find out first whether the records can be had elsewhere: what is accepted as lost is never read. Who accepted it, when,
-/// and of which offsets, is kept in the state topic; the service goes on within ten seconds.
+/// Find out first whether the records can be had elsewhere: what is accepted as lost is never read. Who accepted it,
+/// when, and of which offsets, is kept in the state topic; the service goes on within ten seconds.
 ///
 /// Exit status 1 if there is a gap and it was not accepted.
 #[derive(Debug, ClapArgs)]

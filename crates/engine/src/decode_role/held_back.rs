@@ -1,7 +1,7 @@
 //! Who holds the time back: raw partitions that lag, or that nobody reads, for longer than an operator would want.
 //!
-//! In ordinary times records wait for a moment, and in a backlog for as long as it takes to read on. A partition holds the
-//! time back when it does not reach, within [`LIMIT`], the time that the others had reached when it fell behind.
+//! In ordinary times records wait for a moment, and in a backlog for as long as it takes to read on. A partition holds
+//! the time back when it does not reach, within [`LIMIT`], the time that the others had reached when it fell behind.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -39,8 +39,8 @@ pub struct HeldBack {
 }
 
 impl HeldBack {
-    /// Looks at all partitions; `free_ms` is the time that would have passed if none of their records waited. Those that
-    /// hold it back for longer than the limit.
+    /// Looks at all partitions; `free_ms` is the time that would have passed if none of their records waited. Those
+    /// that hold it back for longer than the limit.
     pub fn look<'s>(
         &mut self,
         standings: impl Iterator<Item = (&'s TopicPartition, &'s Standing)>,

@@ -1,12 +1,14 @@
 //! How time passes for the regions: by what the records prove, and, where all are silent, by the broker's clock.
 //!
-//! While records come, they alone say how late it is. After one alarm of a battery detector nothing may come for hours,
-//! and a region's clock must go on all the same, or nobody is ever asked to look. So the time that the records have
-//! reached goes on by the broker's time that has passed since: a difference of two times of one broker, so that a replay of
-//! last year's night goes on from last year's time, second by second. The time of day of no process takes part.
+//! While records come, they alone say how late it is. After one alarm of a battery detector nothing may come for
+//! hours, and a region's clock must go on all the same, or nobody is ever asked to look. So the time that the records
+//! have reached goes on by the broker's time that has passed since: a difference of two times of one broker, so that a
+//! replay of last year's night goes on from last year's time, second by second. The time of day of no process takes
+//! part.
 //!
 //! Silence says something only while somebody listens: from one answer of the broker to the next, at most
-//! [`MOST_STEP_MS`] count. That is also what a jump of the broker's clock can do; a clock that is set back counts nothing.
+//! [`MOST_STEP_MS`] count. That is also what a jump of the broker's clock can do; a clock that is set back counts
+//! nothing.
 
 use super::survey::Standing;
 
@@ -48,8 +50,8 @@ impl Passage {
         latest_ms.max(silent_ms.filter(|_| latest_ms.is_some()))
     }
 
-    /// The next tick, if time has passed: the least progress of the partitions where records wait, or, where none waits,
-    /// [`Self::free_ms`]. Nothing while a partition with waiting records was never forwarded.
+    /// The next tick, if time has passed: the least progress of the partitions where records wait, or, where none
+    /// waits, [`Self::free_ms`]. Nothing while a partition with waiting records was never forwarded.
     pub fn next_tick(&mut self, standings: &[Standing]) -> Option<i64> {
         let free_ms = self.free_ms(standings);
         let waiting = standings.iter().filter(|standing| standing.waits).map(|standing| standing.progress_ms);
@@ -68,6 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use Step::{Busy, Hear, Quiet};
 
     const fn busy(progress_ms: Option<i64>) -> Standing {
         Standing { progress_ms, next_ms: None, next: Some(7), end: 9, waits: true, has_gap: false }
@@ -93,6 +96,8 @@ mod tests {
         }
     }
 
+    const DAY_MS: i64 = 86_400_000;
+
     /// What may happen to the one who writes the ticks.
     #[derive(Debug, Clone, Copy)]
     enum Step {
@@ -104,104 +109,46 @@ mod tests {
         Busy(i64, Option<i64>),
     }
 
+    fn check(what: &str, steps: &[Step]) {
+        let mut passage = Passage::default();
+        for (number, step) in steps.iter().enumerate() {
+            let (standing, expected) = match step {
+                Hear(broker_ms) => {
+                    passage.hear(*broker_ms);
+                    continue;
+                }
+                Quiet(progress_ms, expected) => (quiet(Some(*progress_ms)), expected),
+                Busy(progress_ms, expected) => (busy(Some(*progress_ms)), expected),
+            };
+            assert_eq!(passage.next_tick(&[standing]), *expected, "{what}, step {number}");
+        }
+    }
+
     #[test]
     fn in_silence_the_brokers_time_goes_on() {
-        use Step::{Busy, Hear, Quiet};
-        let day_ms = 86_400_000;
-        for (what, steps) in [
-            (
-                "a replay goes on from its own time",
-                vec![
-                    Quiet(1_000, Some(1_000)),
-                    Hear(day_ms),
-                    Quiet(1_000, None),
-                    Hear(day_ms + 4_000),
-                    Quiet(1_000, None),
-                    Hear(day_ms + 5_000),
-                    Quiet(1_000, None),
-                    Hear(day_ms + 6_500),
-                    Quiet(1_000, Some(2_500)),
-                    Hear(day_ms + 7_500),
-                    Quiet(1_000, Some(3_500)),
-                ],
-            ),
-            (
-                "a record that leads ends the silence",
-                vec![
-                    Quiet(1_000, Some(1_000)),
-                    Hear(10),
-                    Hear(9_010),
-                    Quiet(1_000, Some(5_000)),
-                    Quiet(20_000, Some(20_000)),
-                    Hear(10_010),
-                    Quiet(20_000, None),
-                    Hear(16_010),
-                    Quiet(20_000, Some(21_000)),
-                ],
-            ),
-            (
-                "one that comes late does not stop it",
-                vec![
-                    Quiet(1_000, Some(1_000)),
-                    Hear(10),
-                    Hear(9_010),
-                    Quiet(4_000, Some(5_000)),
-                    Hear(10_010),
-                    Quiet(4_000, Some(6_000)),
-                ],
-            ),
-            (
-                "what waits holds it back, and it catches up",
-                vec![
-                    Quiet(1_000, Some(1_000)),
-                    Hear(10),
-                    Hear(9_010),
-                    Quiet(1_000, Some(5_000)),
-                    Hear(10_010),
-                    Busy(1_000, None),
-                    Busy(5_500, Some(5_500)),
-                    Quiet(5_600, Some(6_000)),
-                ],
-            ),
-            (
-                "a clock that jumps ahead moves it by one step",
-                vec![
-                    Quiet(0, Some(0)),
-                    Hear(10),
-                    Hear(3_600_000),
-                    Quiet(0, Some(MOST_STEP_MS - LATENCY_MS)),
-                    Hear(3_601_000),
-                    Quiet(0, Some(MOST_STEP_MS - LATENCY_MS + 1_000)),
-                ],
-            ),
-            (
-                "a clock that is set back moves it by nothing",
-                vec![
-                    Quiet(0, Some(0)),
-                    Hear(3_600_000),
-                    Hear(3_606_000),
-                    Quiet(0, Some(1_000)),
-                    Hear(1_000),
-                    Quiet(0, None),
-                    Hear(2_000),
-                    Quiet(0, Some(2_000)),
-                ],
-            ),
-            ("without any record there is no time", vec![Hear(10), Hear(9_000)]),
-        ] {
-            let mut passage = Passage::default();
-            for (number, step) in steps.into_iter().enumerate() {
-                match step {
-                    Hear(broker_ms) => passage.hear(broker_ms),
-                    Quiet(progress_ms, expected) => {
-                        assert_eq!(passage.next_tick(&[quiet(Some(progress_ms))]), expected, "{what}, step {number}");
-                    }
-                    Busy(progress_ms, expected) => {
-                        assert_eq!(passage.next_tick(&[busy(Some(progress_ms))]), expected, "{what}, step {number}");
-                    }
-                }
-            }
-        }
+        let replay =
+            [Quiet(1_000, Some(1_000)), Hear(DAY_MS), Quiet(1_000, None), Hear(DAY_MS + 4_000), Quiet(1_000, None)];
+        check("it stays behind by a latency", &replay);
+        let goes_on =
+            [Hear(DAY_MS + 6_500), Quiet(1_000, Some(2_500)), Hear(DAY_MS + 7_500), Quiet(1_000, Some(3_500))];
+        check("a replay goes on from its own time", &[&replay[..], &goes_on].concat());
+        let silence = [Quiet(1_000, Some(1_000)), Hear(10), Hear(9_010), Quiet(1_000, Some(5_000))];
+        let leads =
+            [Quiet(20_000, Some(20_000)), Hear(10_010), Quiet(20_000, None), Hear(16_010), Quiet(0, Some(21_000))];
+        check("a record that leads begins it anew", &[&silence[..], &leads].concat());
+        let late = [Quiet(4_000, None), Hear(10_010), Quiet(4_000, Some(6_000))];
+        check("one that comes late does not stop it", &[&silence[..], &late].concat());
+        let waits = [Hear(10_010), Busy(1_000, None), Busy(5_500, Some(5_500)), Quiet(5_600, Some(6_000))];
+        check("what waits holds it back, and it catches up", &[&silence[..], &waits].concat());
+        check("without any record there is no time", &[Hear(10), Hear(9_000), Hear(20_000)]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_little() {
+        let ahead = [Quiet(0, Some(0)), Hear(10), Hear(DAY_MS), Quiet(0, Some(10_000)), Hear(DAY_MS + 1_000)];
+        check("ahead: one step", &[&ahead[..], &[Quiet(0, Some(11_000))]].concat());
+        let back = [Quiet(0, Some(0)), Hear(DAY_MS), Hear(DAY_MS + 6_000), Quiet(0, Some(1_000)), Hear(1_000)];
+        check("back: nothing", &[&back[..], &[Quiet(0, None), Hear(2_000), Quiet(0, Some(2_000))]].concat());
     }
 
     #[test]

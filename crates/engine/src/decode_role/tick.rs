@@ -2,9 +2,9 @@
 //!
 //! Each member commits, with its offsets, the largest record timestamp up to which everything of the partition was
 //! forwarded. The owner of partition 0 of the first raw topic reads these back and writes what has passed everywhere
-//! ([`super::passage`]). Once a second it writes into the first signals partition in any case: the broker's answer says
-//! when it appended that, which is the only clock there is here. What it knows of time is committed with its partition,
-//! so that whoever takes that over goes on from there.
+//! ([`super::passage`]). Once a second it writes into the first signals partition in any case: the broker's answer
+//! says when it appended that, which is the only clock there is here. What it knows of time is committed with its
+//! partition, so that whoever takes that over goes on from there.
 
 use std::time::{Duration, Instant};
 

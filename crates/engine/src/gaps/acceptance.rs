@@ -14,7 +14,7 @@ use super::{Acceptance, Gap, PARTITION, acceptances, leading_over};
 use crate::config::{Config, Kafka};
 use crate::events::{Event, Noted, TopicPartition};
 use crate::failure::Failure;
-use crate::kafka::{ANSWER_WAIT, Committed, committed, connect, group_reader, producer, whole_reader};
+use crate::kafka::{ANSWER_WAIT, Committed, committed, connect, group_reader, partition_count, producer, whole_reader};
 use crate::service::{Shutdown, failure_of_question};
 
 /// How long a record of acceptance may take to be acknowledged.
@@ -48,6 +48,11 @@ pub fn look(config: &Config, partition: &TopicPartition, shutdown: &Shutdown) ->
     drop(connect(&config.kafka, shutdown)?);
     let asked = |error: &KafkaError| failure_of_question(config, &partition.to_string(), error);
     let reader = group_reader(&config.kafka, role)?;
+    let count = partition_count(&reader, &partition.topic).map_err(|error| asked(&error))?.unwrap_or(0);
+    if !(0..count).contains(&partition.partition) {
+        let reason = format!("there is no {partition}: the topic has {count} partitions");
+        return Err(Failure::of_configuration("topics", reason));
+    }
     let log =
         reader.fetch_watermarks(&partition.topic, partition.partition, ANSWER_WAIT).map_err(|error| asked(&error))?;
     let known = committed(&reader, [partition]).map_err(|error| asked(&error))?;

@@ -1,4 +1,5 @@
-//! What a group keeps for a partition: its offset and, as the offset's metadata, the times that whoever reads it next needs.
+//! What a group keeps for a partition: its offset and, as the offset's metadata, the times that whoever reads it next
+//! needs.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Partitions come and go: where each begins, and how it is let go.
 //!
-//! A handover is answered at once. A partition is read as soon as the broker has said where, and one of which the log does
-//! not hold what was to be read next is not read at all: it is ours all the same, and hinders no other.
+//! A handover is answered at once. A partition is read as soon as the broker has said where, and one of which the log
+//! does not hold what was to be read next is not read at all: it is ours all the same, and hinders no other.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,7 +1,8 @@
-//! Partitions that stand before a gap: said loudly, looked at again and again, and begun once somebody accepted the gap.
+//! Partitions that stand before a gap: said loudly, looked at again and again, and begun once somebody accepted the
+//! gap.
 //!
-//! The records of acceptance are read on a thread of its own, for they stand in a topic that may be long: the alarms of the
-//! other partitions do not wait for that.
+//! The records of acceptance are read on a thread of its own, for they stand in a topic that may be long: the alarms
+//! of the other partitions do not wait for that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
