@@ -54,6 +54,10 @@ impl<T: Task> Worker<'_, T> {
             }
         }
         if list.count() > 0 {
+            // The client keeps a pause beyond the assignment that it was made in.
+            if let Err(error) = self.consumer.resume(&list) {
+                self.say(&error, "reading could not be resumed");
+            }
             self.answer(self.consumer.incremental_assign(&list));
         }
     }
