@@ -57,6 +57,29 @@ impl Broker {
         self.topics.read(topic).unwrap()
     }
 
+    /// What a group has committed of every partition of a topic.
+    ///
+    /// # Panics
+    /// No answer.
+    #[must_use]
+    pub fn committed(&self, group: &str, topic: &str) -> Vec<Option<i64>> {
+        self.topics.committed(group, topic).unwrap()
+    }
+
+    /// Removes all records of a topic's first partition, as if they had aged out.
+    ///
+    /// # Panics
+    /// They stay.
+    pub fn delete_records(&self, topic: &str) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let offsets = serde_json::json!({"version": 1, "partitions": [{"topic": topic, "partition": 0, "offset": -1}]});
+        std::fs::write(file.path(), offsets.to_string()).unwrap();
+        let mut tool = Command::new(script());
+        tool.args(["tool", "delete-records", "--bootstrap-server", &self.address, "--offset-json-file"]);
+        let output = tool.arg(file.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Whether a group has committed the end of every partition of these topics that holds anything.
     ///
     /// # Panics

@@ -51,15 +51,18 @@ impl<'b> Night<'b> {
         assert_eq!(self.stage.produce(records).unwrap(), records.len() as u64);
     }
 
-    /// Waits until both roles have done all that there is, and nothing new came for two seconds.
+    /// Waits until both roles have done all that there is, and nothing new was forwarded or decided for three seconds;
+    /// ticks go on by the broker's time.
     pub fn settle(&self, members: &[&Member]) {
         let deadline = Instant::now() + Duration::from_secs(600);
         let signals = vec![self.topic("signals")];
-        let mut quiet_since: Option<(Instant, Vec<(i64, i64)>)> = None;
+        let decisions = ["dispatch", "watch", "dead"].map(|topic| self.topic(topic));
+        let mut quiet_since: Option<(Instant, i64)> = None;
         loop {
             let done = self.broker.is_done(&self.stage.group("decode"), &self.stage.raw_topics())
                 && self.broker.is_done(&self.stage.group("correlate"), &signals);
-            let ends = self.broker.ends(&signals[0]);
+            let watched = self.stage.raw_topics().into_iter().chain(decisions.iter().cloned());
+            let ends: i64 = watched.flat_map(|topic| self.broker.ends(&topic)).map(|(_, end)| end).sum();
             quiet_since = match quiet_since {
                 _ if !done => None,
                 Some((since, before)) if before == ends => Some((since, before)),
@@ -85,7 +88,11 @@ impl<'b> Night<'b> {
 
     /// What the signals topic decides, in the order of its partitions, and the signals in it.
     fn correlated(&self) -> (Vec<String>, BTreeSet<String>) {
-        let records = self.broker.read(&self.topic("signals"));
+        // What came last of the ticks may not have been taken when the members ended.
+        let taken = self.broker.committed(&self.stage.group("correlate"), &self.topic("signals"));
+        let is_taken = |stored: &Stored| Some(stored.offset) < taken[usize::try_from(stored.partition).unwrap()];
+        let mut records = self.broker.read(&self.topic("signals"));
+        records.retain(is_taken);
         let found = FromSignals::of(&self.stage.registry, &records, Replays::Dropped);
         assert_eq!(found.others, 0, "neither signal nor tick");
         (found.decisions.iter().map(|decided| decided.decision.to_json()).collect(), found.signals)

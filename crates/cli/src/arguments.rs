@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::{
-    apply, backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate,
+    accept_gap, apply, backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate,
 };
 use crate::locale::{self, Language, Locale};
 use crate::logging;
@@ -56,6 +56,8 @@ pub enum Command {
     Apply(apply::Args),
     /// Shows the effective configuration, and where each value came from
     Config(config::Args),
+    /// Goes on behind records that are gone, with a record of who decided so
+    AcceptGap(accept_gap::Args),
     /// Frames of devices to signals
     Decode(decode::Args),
     /// Signals in order of arrival to decisions

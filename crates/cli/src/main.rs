@@ -52,6 +52,7 @@ fn execute(arguments: &Arguments) -> Result<Outcome, Failure> {
         Command::Topics(args) => commands::topics::execute(args),
         Command::Apply(args) => commands::apply::execute(args),
         Command::Config(args) => commands::config::execute(args),
+        Command::AcceptGap(args) => commands::accept_gap::execute(args, &locale),
         Command::Decode(args) => commands::decode::execute(args),
         Command::Correlate(args) => commands::correlate::execute(args),
         Command::Explain(args) => commands::explain::execute(args, &locale),

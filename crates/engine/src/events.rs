@@ -14,11 +14,13 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, DeliveryResult};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, Timestamp};
 use rdkafka::producer::ProducerContext;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::util::Timeout;
+
+use crate::gaps::Gap;
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,13 +51,25 @@ pub enum Event<'m> {
         lost: bool,
     },
     /// A message is in the log of all replicas in sync.
-    Delivered(usize),
+    Delivered {
+        /// The receipt it was sent under.
+        receipt: usize,
+        /// When the broker appended it, Unix milliseconds of its clock, where the topic keeps that.
+        appended_ms: Option<i64>,
+    },
     /// A message will never be.
     NotDelivered {
         /// The receipt it was sent under.
         receipt: usize,
         /// Why.
         error: KafkaError,
+    },
+    /// The records of acceptance were read for a partition that stands before a gap.
+    GapChecked {
+        /// The gap.
+        gap: Gap,
+        /// The offset to go on at, if somebody accepted the gap; or why that is not known.
+        accepted: Result<Option<i64>, String>,
     },
     /// Offsets were not committed.
     CommitFailed(String),
@@ -172,7 +186,13 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, receipt: usize) {
         self.noted.push(match result {
-            Ok(_) => Event::Delivered(receipt),
+            Ok(message) => {
+                let appended_ms = match message.timestamp() {
+                    Timestamp::LogAppendTime(appended_ms) => Some(appended_ms),
+                    Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+                };
+                Event::Delivered { receipt, appended_ms }
+            }
             Err((error, _)) => Event::NotDelivered { receipt, error: error.clone() },
         });
     }

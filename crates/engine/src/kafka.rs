@@ -1,6 +1,5 @@
 //! Clients of Kafka with the settings that the guarantees rest on, and the first contact with a broker.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,13 +9,16 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::BaseProducer;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::config::Kafka;
 use crate::events::{Context, Event, Noted, TopicPartition};
 use crate::failure::Failure;
-use crate::progress::Position;
 use crate::service::Shutdown;
+
+mod offsets;
+
+pub use offsets::{Committed, committable, committed};
 
 /// The consumer of a worker.
 pub type EventConsumer = BaseConsumer<Context>;
@@ -128,6 +130,18 @@ fn asking(kafka: &Kafka, noted: &Arc<Noted>, isolation: &str) -> Result<EventCon
     // Reading by assignment needs a group's name, and joins none.
     config.set("group.id", format!("{}.reader", kafka.group));
     let context = Context { role: "reader", noted: Arc::clone(noted) };
+    config.create_with_context(context).map_err(|error| wrong_property(&error))
+}
+
+/// A consumer that asks what a role's group has committed, and joins nothing.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn group_reader(kafka: &Kafka, role: &str) -> Result<EventConsumer, Failure> {
+    let mut config = client(kafka, "reader", &[]);
+    config.set("enable.auto.commit", "false").set("allow.auto.create.topics", "false");
+    config.set("group.id", format!("{}.{role}", kafka.group));
+    let context = Context { role: "reader", noted: Arc::new(Noted::default()) };
     config.create_with_context(context).map_err(|error| wrong_property(&error))
 }
 
@@ -254,67 +268,6 @@ pub fn list_of<'p>(partitions: impl IntoIterator<Item = &'p TopicPartition>) -> 
     list
 }
 
-/// What a group keeps for a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
-    /// How far everything is done.
-    pub position: Position,
-    /// The timestamp of the first record that is read and waits, Unix milliseconds.
-    pub next_ms: Option<i64>,
-}
-
-/// What is committed of partitions; nothing where nothing ever was.
-///
-/// # Errors
-/// The group's coordinator did not answer.
-pub fn committed<'p>(
-    consumer: &EventConsumer,
-    partitions: impl IntoIterator<Item = &'p TopicPartition>,
-) -> KafkaResult<BTreeMap<TopicPartition, Committed>> {
-    let answer = consumer.committed_offsets(list_of(partitions), ANSWER_WAIT)?;
-    let mut all = BTreeMap::new();
-    for element in answer.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-            let (mark_ms, next_ms) = read_times(element.metadata());
-            all.insert(partition, Committed { position: Position { offset, mark_ms }, next_ms });
-        }
-    }
-    Ok(all)
-}
-
-/// What is to be committed, its times as metadata.
-///
-/// # Errors
-/// An offset that librdkafka does not take.
-pub fn committable<'p>(
-    all: impl IntoIterator<Item = (&'p TopicPartition, Committed)>,
-) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::new();
-    for (partition, committed) in all {
-        let mut element = list.add_partition(&partition.topic, partition.partition);
-        element.set_offset(Offset::Offset(committed.position.offset))?;
-        element.set_metadata(write_times(committed.position.mark_ms, committed.next_ms));
-    }
-    Ok(list)
-}
-
-const MARK: &str = "mark_ms=";
-const NEXT: &str = "next_ms=";
-
-/// The metadata of a committed offset, such as `mark_ms=1795312690000 next_ms=1795312691000`; what is not known is
-/// left out.
-fn write_times(mark_ms: Option<i64>, next_ms: Option<i64>) -> String {
-    let known = [(MARK, mark_ms), (NEXT, next_ms)].into_iter().filter_map(|(key, ms)| Some(format!("{key}{}", ms?)));
-    known.collect::<Vec<_>>().join(" ")
-}
-
-fn read_times(metadata: &str) -> (Option<i64>, Option<i64>) {
-    let read = |key: &str| metadata.split(' ').find_map(|word| word.strip_prefix(key)?.parse().ok());
-    (read(MARK), read(NEXT))
-}
-
 /// The number of partitions of a topic, if there is one.
 ///
 /// # Errors
@@ -326,27 +279,5 @@ pub fn partition_count(consumer: &EventConsumer, topic: &str) -> KafkaResult<Opt
         None => Ok(i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0)),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
         Some(code) => Err(KafkaError::MetadataFetch(code)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_survive_the_metadata() {
-        for times in [(None, None), (Some(0), None), (None, Some(-1)), (Some(1_795_312_690_000), Some(1))] {
-            assert_eq!(read_times(&write_times(times.0, times.1)), times);
-        }
-        assert_eq!(read_times("somebody else's"), (None, None));
-    }
-
-    #[test]
-    fn what_is_committed_carries_offset_and_times() {
-        let partition = TopicPartition { topic: "t".into(), partition: 3 };
-        let committed = Committed { position: Position { offset: 7, mark_ms: Some(9) }, next_ms: Some(11) };
-        let list = committable([(&partition, committed)]).unwrap();
-        let element = list.find_partition("t", 3).unwrap();
-        assert_eq!((element.offset(), element.metadata()), (Offset::Offset(7), "mark_ms=9 next_ms=11"));
     }
 }

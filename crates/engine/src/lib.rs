@@ -1,9 +1,10 @@
 //! The Kafka service: the decode and correlate roles, their configuration, and the topics they need.
 //!
-//! Read [`service`] for the life of the process, [`worker`] for the loop of a role, then the roles themselves:
-//! [`decode_role`] (raw records to signals) and [`correlate_role`] (signals to decisions). What must hold whatever
-//! happens stands in [`progress`] (of the decode role: an offset is committed only once everything made of its record is
-//! acknowledged) and in [`correlate_role::ledger`] (of the correlate role: everything in one transaction, or nothing).
+//! Read [`service`] for the life of the process, [`worker`] for the loop of the decode role, then the roles
+//! themselves: [`decode_role`] (raw records to signals) and [`correlate_role`] (signals to decisions). What must hold
+//! whatever happens stands in [`progress`] (of the decode role: an offset is committed only once everything made of
+//! its record is acknowledged) and in [`correlate_role::ledger`] (of the correlate role: everything in one
+//! transaction, or nothing).
 //!
 //! This crate alone asks the clock, waits, and logs. Scaling out is Kafka's work; nothing of that is rebuilt here.
 
@@ -15,6 +16,7 @@ pub mod dead_letter;
 pub mod decode_role;
 pub mod events;
 pub mod failure;
+pub mod gaps;
 pub mod kafka;
 pub mod kill_points;
 pub mod notes;

@@ -46,7 +46,7 @@ impl Notes {
         loop {
             self.producer.poll(LOOK);
             match self.noted.next() {
-                Some(Event::Delivered(_)) => return Ok(()),
+                Some(Event::Delivered { .. }) => return Ok(()),
                 Some(Event::NotDelivered { error, .. }) => return Err(error.to_string()),
                 _ if began.elapsed() >= WRITE_WAIT => return Err("it was not acknowledged".to_owned()),
                 _ => {}

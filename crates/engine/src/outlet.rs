@@ -13,13 +13,26 @@ use crate::progress::Progress;
 
 /// The receipt of messages that no offset waits for.
 pub const UNTRACKED: usize = usize::MAX;
+/// The receipt of messages that no offset waits for, but somebody who wants to know when the broker appended them.
+pub const CLOCK: usize = usize::MAX - 1;
+
+/// What becomes of a message under [`CLOCK`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was appended at that time of the broker's clock, Unix milliseconds.
+    Appended(i64),
+    /// It was appended, and the topic does not keep when.
+    Untimed,
+    /// It will never be.
+    Lost,
+}
 
 const NUMBER_BITS: u32 = 48;
 
 /// Which record a message was made of: the slot of its assignment and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// The assignment's slot; a later assignment of the same partition has another.
+    /// The assignment's slot; a later assignment of the same partition has another. The last one is nobody's.
     pub slot: u16,
     /// The record's number in its [`Progress`].
     pub number: u64,
@@ -42,7 +55,7 @@ impl Receipt {
     pub fn unpack(packed: usize) -> Option<Self> {
         let wide = packed as u64;
         let slot = u16::try_from(wide >> NUMBER_BITS).expect("16 bits are left");
-        (packed != UNTRACKED).then_some(Self { slot, number: wide & ((1 << NUMBER_BITS) - 1) })
+        (slot != u16::MAX).then_some(Self { slot, number: wide & ((1 << NUMBER_BITS) - 1) })
     }
 }
 
@@ -98,18 +111,12 @@ impl Outlet {
         }
     }
 
-    /// Sends a message that no offset waits for.
+    /// Sends a message that no offset waits for, under [`UNTRACKED`] or [`CLOCK`].
     ///
     /// # Errors
     /// It was not taken.
-    pub fn send_untracked(
-        &self,
-        topic: &str,
-        partition: i32,
-        payload: &str,
-        timestamp_ms: i64,
-    ) -> Result<(), KafkaError> {
-        let record = BaseRecord::with_opaque_to(topic, UNTRACKED).partition(partition).timestamp(timestamp_ms);
+    pub fn send_untracked(&self, topic: &str, partition: i32, payload: &str, receipt: usize) -> Result<(), KafkaError> {
+        let record = BaseRecord::with_opaque_to(topic, receipt).partition(partition);
         self.producer.send(record.key("").payload(payload)).map_err(|(error, _)| error)
     }
 
@@ -137,10 +144,10 @@ mod tests {
 
     #[test]
     fn receipts_come_back_as_they_went() {
-        for (slot, number) in [(0, 0), (1, 7), (u16::MAX, 0), (3, (1 << NUMBER_BITS) - 1)] {
+        for (slot, number) in [(0, 0), (1, 7), (u16::MAX - 1, 0), (3, (1 << NUMBER_BITS) - 1)] {
             let receipt = Receipt { slot, number };
             assert_eq!(Receipt::unpack(receipt.pack()), Some(receipt));
         }
-        assert_eq!(Receipt::unpack(UNTRACKED), None);
+        assert_eq!([UNTRACKED, CLOCK].map(Receipt::unpack), [None, None]);
     }
 }

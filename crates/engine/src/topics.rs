@@ -16,8 +16,6 @@ use crate::service::{Shutdown, failure_of_question};
 
 /// How long the controller may take to create topics.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
-/// A setting of a topic that means: no limit.
-const UNLIMITED: &str = "9223372036854775807";
 const DAY_MS: i64 = 86_400_000;
 /// How long a topic keeps records, by their timestamps.
 const RETENTION: &str = "retention.ms";
@@ -85,12 +83,6 @@ pub struct Creation {
 }
 
 fn needed(config: &Config) -> Vec<Needed> {
-    // Records may be replayed, or come late: the broker must not refuse their time. The raw topics are others' to
-    // write, and a clock of next year is kept out at their door.
-    let free_times = [
-        ("message.timestamp.before.max.ms", Rule::Is(UNLIMITED)),
-        ("message.timestamp.after.max.ms", Rule::Is(UNLIMITED)),
-    ];
     let topic = |topic: &str, purpose, settings: Vec<_>| Needed {
         topic: topic.to_owned(),
         purpose,
@@ -105,9 +97,12 @@ fn needed(config: &Config) -> Vec<Needed> {
     let no_future = ("message.timestamp.after.max.ms", Rule::AtMost(DAY_MS));
     let of_raw = || vec![deleted.clone(), kept(1), no_future.clone()];
     let mut needed: Vec<Needed> = config.raw.iter().map(|raw| topic(&raw.topic, "raw records", of_raw())).collect();
-    let [before, after] = free_times;
+    // The broker's time, for two reasons. What is silent goes on by the broker's clock, and the acknowledgement of a
+    // tick is how the one who writes them learns it. And records may be replayed, or come late: their own time must
+    // neither be refused nor age them at once; it stands in the signals, where alone it is read.
+    let appended = ("message.timestamp.type", Rule::Is("LogAppendTime"));
     // Whoever comes back after a weekend must find what it has not read; and decisions can be made again from it.
-    needed.push(topic(&topics.signals, "signals by region", vec![deleted.clone(), kept(3), before, after]));
+    needed.push(topic(&topics.signals, "signals by region", vec![deleted.clone(), kept(3), appended]));
     needed.push(topic(&topics.decisions.dispatch, "confirmed fires", vec![deleted.clone(), kept(3)]));
     needed.push(topic(&topics.decisions.watch, "everything else", vec![deleted.clone(), kept(3)]));
     let largest = ("max.message.bytes", Rule::AtLeast(2_097_152));
@@ -325,7 +320,7 @@ mod tests {
             (Rule::AtLeast(5), "4", Some("k is 4, must be at least 5")),
             (Rule::AtLeast(5), "?", Some("k is ?, must be at least 5")),
             (Rule::AtMost(5), "5", None),
-            (Rule::AtMost(5), UNLIMITED, Some("k is 9223372036854775807, must be at most 5")),
+            (Rule::AtMost(5), "6", Some("k is 6, must be at most 5")),
             (Rule::Proposed("7"), "8", None),
         ] {
             assert_eq!(rule.difference("k", value).as_deref(), difference, "{rule:?} {value}");

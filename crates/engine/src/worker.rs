@@ -1,34 +1,37 @@
-//! The loop of a role: one thread, one consumer, one producer, one closed set of events.
+//! The loop of the decode role: one thread, one consumer, one producer, one closed set of events.
 //!
-//! It holds what every role must keep: a partition begins where its group left it; an offset is committed only once
-//! everything made of the records before it is acknowledged; a partition that is taken away is drained and committed
-//! before it is let go; what could not be delivered is read and made again. What a record means is the [`Task`]'s.
+//! It holds what must be kept whatever a record means: a partition begins where its group left it, or stands still
+//! where the log does not hold that ([`handover`], [`stopped`]); an offset is committed only once everything made of
+//! the records before it is acknowledged; a partition that is taken away is drained and committed before it is let go
+//! ([`commits`]); what could not be delivered is read and made again. What a record means is the [`Task`]'s.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::config::Config;
+use crate::config::{Config, Kafka};
 use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
-use crate::kafka::{
-    ANSWER_WAIT, Committed, EventConsumer, committable, committed, consumer, is_refusal, list_of, producer,
-};
-use crate::outlet::{Outlet, Receipt};
-use crate::progress::{Position, Progress};
+use crate::gaps::Gap;
+use crate::kafka::{ANSWER_WAIT, EventConsumer, consumer, is_refusal, producer};
+use crate::outlet::{Answer, CLOCK, Outlet, Receipt};
 use crate::service::Shutdown;
 
 mod backlog;
+mod commits;
+mod handover;
 mod limits;
+mod stopped;
 mod task;
 
-use backlog::Backlog;
 pub use limits::Rarely;
 use limits::{COUNTERS_EVERY, MOST_AT_ONCE, MOST_IN_FLIGHT, POLL_WAIT, RETRY_AFTER, TICK_EVERY};
+use stopped::{Passed, Stopped};
 pub use task::{Beginning, Held, Place, Task};
 
 /// A role at work.
@@ -39,9 +42,17 @@ pub struct Worker<'a, T: Task> {
     consumer: EventConsumer,
     outlet: Outlet,
     noted: Arc<Noted>,
+    kafka: Kafka,
+    state_topic: String,
+    /// Every partition that the group gave us, in whichever of the next three it is.
+    ours: BTreeSet<TopicPartition>,
     held: Vec<Held<T::Shard>>,
-    /// Assigned and not yet begun, because the broker did not say where.
+    /// Not yet begun, because the broker did not say where.
     waiting: Vec<TopicPartition>,
+    /// Not begun, because the log does not hold what was to be read next.
+    stopped: Vec<Stopped>,
+    /// Gaps that were accepted, until the partition has begun behind them.
+    passed: Vec<Passed>,
     wait_until: Instant,
     next_slot: u16,
     paused: bool,
@@ -71,8 +82,13 @@ impl<'a, T: Task> Worker<'a, T> {
             consumer,
             outlet,
             noted,
+            kafka: config.kafka.clone(),
+            state_topic: config.topics.state.clone(),
+            ours: BTreeSet::new(),
             held: Vec::new(),
             waiting: Vec::new(),
+            stopped: Vec::new(),
+            passed: Vec::new(),
             wait_until: now,
             next_slot: 0,
             paused: false,
@@ -95,8 +111,9 @@ impl<'a, T: Task> Worker<'a, T> {
                 Event::Record(record) => take(&mut self.task, &mut self.held, &self.outlet, &record),
                 Event::Assigned(partitions) => self.assigned(partitions),
                 Event::Revoked { partitions, lost } => self.revoked(&partitions, lost),
-                Event::Delivered(receipt) => self.delivered(receipt),
+                Event::Delivered { receipt, appended_ms } => self.delivered(receipt, appended_ms),
                 Event::NotDelivered { receipt, error } => self.not_delivered(receipt, &error)?,
+                Event::GapChecked { gap, accepted } => self.gap_checked(gap, accepted),
                 Event::CommitFailed(reason) => self.commit_failed(&reason),
                 Event::Trouble(error) => self.trouble(&error)?,
                 Event::Tick => self.tick(),
@@ -130,114 +147,10 @@ impl<'a, T: Task> Worker<'a, T> {
         }
     }
 
-    fn assigned(&mut self, partitions: Vec<TopicPartition>) {
-        tracing::info!(role = T::ROLE, partitions = %names(&partitions), "assigned");
-        if partitions.is_empty() {
-            // Also an empty handover must be answered.
-            self.answer(self.consumer.incremental_assign(&TopicPartitionList::new()));
+    fn delivered(&mut self, receipt: usize, appended_ms: Option<i64>) {
+        if receipt == CLOCK {
+            self.task.answered(appended_ms.map_or(Answer::Untimed, Answer::Appended));
         }
-        self.waiting.extend(partitions);
-        self.wait_until = Instant::now();
-    }
-
-    /// Begins what is assigned, all at once, because librdkafka takes one answer to one handover.
-    fn begin_waiting(&mut self) {
-        if self.waiting.is_empty() || Instant::now() < self.wait_until {
-            return;
-        }
-        let partitions = std::mem::take(&mut self.waiting);
-        match self.beginnings(&partitions) {
-            Ok(begun) => {
-                let mut list = TopicPartitionList::new();
-                for held in &begun {
-                    let offset = Offset::Offset(held.beginning.read_from);
-                    list.add_partition_offset(&held.partition.topic, held.partition.partition, offset)
-                        .expect("an offset that a broker gave is not negative");
-                }
-                self.held.extend(begun);
-                self.answer(self.consumer.incremental_assign(&list));
-                // The client remembers a pause beyond an assignment: what was held back when it was taken away from us
-                // would never be read again when it comes back.
-                self.answer(self.consumer.resume(&list));
-            }
-            Err(error) => {
-                self.say(&error, "where to begin is not known yet");
-                self.waiting = partitions;
-                self.wait_until = Instant::now() + RETRY_AFTER;
-            }
-        }
-    }
-
-    fn beginnings(&mut self, partitions: &[TopicPartition]) -> KafkaResult<Vec<Held<T::Shard>>> {
-        let committed = committed(&self.consumer, partitions)?;
-        let mut begun = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let (low, high) = self.consumer.fetch_watermarks(&partition.topic, partition.partition, ANSWER_WAIT)?;
-            let committed = committed.get(partition).copied();
-            // A group that never committed begins at the beginning: a fire that burns already is news too.
-            let never = Position { offset: low, mark_ms: None };
-            let mut done = committed.map_or(never, |committed| committed.position);
-            if !(low..=high).contains(&done.offset) {
-                let lost = done.offset..low;
-                tracing::error!(role = T::ROLE, %partition, ?lost, low, high,
-                    "the log does not hold what was to be read next (retention, or another topic of that name); \
-                     going on at its beginning");
-                done.offset = low;
-            }
-            let mut beginning = Beginning { read_from: done.offset, done, end: high };
-            let shard = self.task.begin(&self.consumer, partition, &mut beginning)?;
-            beginning.read_from = beginning.read_from.clamp(low, done.offset);
-            tracing::info!(role = T::ROLE, %partition, read_from = beginning.read_from, done = done.offset, end = high, "begun");
-            let (slot, progress) = (self.free_slot(&begun), Progress::from(done));
-            let partition = partition.clone();
-            let (taken_ms, read_to) = (done.mark_ms, beginning.read_from);
-            let backlog = Backlog::default();
-            begun.push(Held {
-                partition,
-                slot,
-                shard,
-                progress,
-                beginning,
-                taken_ms,
-                read_to,
-                backlog,
-                committed,
-                stalled_until: None,
-            });
-        }
-        Ok(begun)
-    }
-
-    fn free_slot(&mut self, begun: &[Held<T::Shard>]) -> u16 {
-        loop {
-            self.next_slot = self.next_slot.wrapping_add(1);
-            let taken = |held: &Held<T::Shard>| held.slot == self.next_slot;
-            // The last slot is kept free for messages that no offset waits for.
-            if self.next_slot != u16::MAX && !self.held.iter().any(taken) && !begun.iter().any(taken) {
-                return self.next_slot;
-            }
-        }
-    }
-
-    fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) {
-        tracing::info!(role = T::ROLE, partitions = %names(partitions), lost, "revoked");
-        self.waiting.retain(|waiting| !partitions.contains(waiting));
-        if !lost {
-            self.drain(partitions);
-            self.commit(partitions, CommitMode::Sync);
-        }
-        self.held.retain(|held| !partitions.contains(&held.partition));
-        self.answer(self.consumer.incremental_unassign(&list_of(partitions)));
-    }
-
-    fn answer(&self, result: KafkaResult<()>) {
-        if let Err(error) = result {
-            // The group takes the partitions from us after the session's time, and the next member begins them.
-            tracing::error!(role = T::ROLE, %error, "a handover was not answered");
-        }
-    }
-
-    fn delivered(&mut self, receipt: usize) {
         if let Some(receipt) = Receipt::unpack(receipt)
             && let Some(held) = self.held.iter_mut().find(|held| held.slot == receipt.slot)
         {
@@ -250,19 +163,15 @@ impl<'a, T: Task> Worker<'a, T> {
             return Err(Failure::Client { role: T::ROLE, reason });
         }
         self.say(error, "a message was not delivered; what it was made of is read again");
+        if receipt == CLOCK {
+            self.task.answered(Answer::Lost);
+        }
         if let Some(receipt) = Receipt::unpack(receipt)
             && let Some(held) = self.held.iter_mut().find(|held| held.slot == receipt.slot)
         {
             held.stalled_until.get_or_insert_with(|| Instant::now() + RETRY_AFTER);
         }
         Ok(())
-    }
-
-    fn commit_failed(&mut self, reason: &str) {
-        tracing::warn!(role = T::ROLE, reason, "offsets were not committed; the next commit includes them");
-        for held in &mut self.held {
-            held.committed = None;
-        }
     }
 
     fn trouble(&mut self, error: &KafkaError) -> Result<(), Failure> {
@@ -273,39 +182,41 @@ impl<'a, T: Task> Worker<'a, T> {
             return Err(Failure::Client { role: T::ROLE, reason });
         }
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            // It does not say which partition: each that stands outside of its log begins again.
-            for held in &mut self.held {
-                held.stalled_until.get_or_insert_with(Instant::now);
-            }
+            self.stall_before_gaps();
         }
         let what = if is_refusal(error) { "the broker refuses us; trying on" } else { "trouble with Kafka; trying on" };
         self.say(error, what);
         Ok(())
     }
 
-    fn tick(&mut self) {
-        self.commit(&[], CommitMode::Async);
-        self.begin_stalled_again();
-        self.task.tick(&self.consumer, &self.held, &self.outlet);
-        self.hold_or_go_on();
-        if self.counted_at.elapsed() >= COUNTERS_EVERY {
-            self.counted_at = Instant::now();
-            tracing::info!(role = T::ROLE, in_flight = self.outlet.in_flight(), counters = %self.task.counters(), "counted");
+    /// The client does not say which partition's log lacks what is to be read next: those begin again, and the gap is
+    /// found there. A moment later, for what was made of them is still under way.
+    fn stall_before_gaps(&mut self) {
+        let has_gap = |held: &Held<T::Shard>| {
+            let log = self.consumer.fetch_watermarks(&held.partition.topic, held.partition.partition, ANSWER_WAIT);
+            log.map_or(true, |log| Gap::before(&held.partition, held.read_to, log).is_some())
+        };
+        let mut concerned: Vec<bool> = self.held.iter().map(has_gap).collect();
+        if !concerned.contains(&true) {
+            concerned.fill(true);
+        }
+        let until = Instant::now() + RETRY_AFTER;
+        for (held, _) in self.held.iter_mut().zip(concerned).filter(|(_, is_concerned)| *is_concerned) {
+            held.stalled_until.get_or_insert(until);
         }
     }
 
-    /// A partition with something undeliverable gives up what it holds and is read again from what is committed.
-    fn begin_stalled_again(&mut self) {
-        let now = Instant::now();
-        let due = |held: &Held<T::Shard>| held.stalled_until.is_some_and(|until| until <= now);
-        let stalled: Vec<_> = self.held.iter().filter(|held| due(held)).map(|held| held.partition.clone()).collect();
-        if stalled.is_empty() {
-            return;
+    fn tick(&mut self) {
+        self.commit_what_is_done();
+        self.begin_stalled_again();
+        self.check_stopped();
+        self.task.tick(&self.consumer, &self.ours, &self.outlet);
+        self.hold_or_go_on();
+        if self.counted_at.elapsed() >= COUNTERS_EVERY {
+            self.counted_at = Instant::now();
+            let (in_flight, stopped) = (self.outlet.in_flight(), self.stopped.len());
+            tracing::info!(role = T::ROLE, in_flight, stopped, counters = %self.task.counters(), "counted");
         }
-        self.commit(&stalled, CommitMode::Async);
-        self.held.retain(|held| !stalled.contains(&held.partition));
-        self.answer(self.consumer.incremental_unassign(&list_of(&stalled)));
-        self.waiting.extend(stalled);
     }
 
     /// A partition is not read on while too much is under way, or while too many of its records wait.
@@ -316,99 +227,17 @@ impl<'a, T: Task> Worker<'a, T> {
         } else if in_flight < MOST_IN_FLIGHT / 2 {
             self.paused = false;
         }
-        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for held in &mut self.held {
-            match held.backlog.turn(self.paused) {
-                Some(true) => pause.push(&held.partition),
-                Some(false) => resume.push(&held.partition),
-                None => {}
-            }
+            let list = match held.backlog.turn(self.paused) {
+                Some(true) => &mut pause,
+                Some(false) => &mut resume,
+                None => continue,
+            };
+            list.add_partition(&held.partition.topic, held.partition.partition);
         }
-        let (pause, resume) = (list_of(pause), list_of(resume));
         if let Err(error) = self.consumer.pause(&pause).and_then(|()| self.consumer.resume(&resume)) {
             self.say(&error, "reading could not be held or resumed");
-        }
-    }
-
-    /// Commits what is done and not yet committed, of all partitions if none is named.
-    fn commit(&mut self, partitions: &[TopicPartition], mode: CommitMode) {
-        let mut all = Vec::new();
-        for held in &mut self.held {
-            let committed = Committed { position: held.progress.position(), next_ms: held.head_ms() };
-            let chosen = partitions.is_empty() || partitions.contains(&held.partition);
-            let is_new = committed.position != held.beginning.done || committed.next_ms.is_some();
-            if chosen && held.committed != Some(committed) && (is_new || held.committed.is_some()) {
-                held.committed = Some(committed);
-                all.push((&held.partition, committed));
-            }
-        }
-        if all.is_empty() {
-            return;
-        }
-        let result = committable(all).and_then(|list| self.consumer.commit(&list, mode));
-        if let Err(error) = result {
-            self.commit_failed(&error.to_string());
-        }
-    }
-
-    /// Waits until nothing made of these partitions (all, if none is named) is under way, for the configured time.
-    fn drain(&mut self, partitions: &[TopicPartition]) {
-        let deadline = Instant::now() + self.drain_wait;
-        let mut others = Vec::new();
-        loop {
-            let mut concerned =
-                self.held.iter_mut().filter(|held| partitions.is_empty() || partitions.contains(&held.partition));
-            if concerned.all(|held| held.progress.is_settled()) {
-                break;
-            }
-            if Instant::now() >= deadline {
-                tracing::warn!(
-                    role = T::ROLE,
-                    in_flight = self.outlet.in_flight(),
-                    "not everything was acknowledged in time; whoever reads on makes it again"
-                );
-                break;
-            }
-            self.outlet.poll(POLL_WAIT);
-            while let Some(event) = self.noted.next() {
-                match event {
-                    Event::Delivered(receipt) => self.delivered(receipt),
-                    other => others.push(other),
-                }
-            }
-        }
-        for event in others {
-            self.noted.push(event);
-        }
-    }
-
-    fn leave(mut self) -> Result<serde_json::Value, Failure> {
-        tracing::info!(role = T::ROLE, "ending: what is under way is waited for and committed");
-        self.drain(&[]);
-        self.commit(&[], CommitMode::Sync);
-        self.answer_the_unanswered();
-        let counters = self.task.counters();
-        drop(self.answering);
-        // Leaves the group: the others need not wait for the session's time.
-        drop(self.consumer);
-        tracing::info!(role = T::ROLE, counters = %counters, "ended");
-        Ok(counters)
-    }
-
-    /// A consumer does not end while it waits for the answer to a handover.
-    fn answer_the_unanswered(&mut self) {
-        let mut unanswered = !self.waiting.is_empty();
-        while let Some(event) = self.noted.next() {
-            match event {
-                Event::Assigned(_) => unanswered = true,
-                Event::Revoked { partitions, .. } => {
-                    self.answer(self.consumer.incremental_unassign(&list_of(&partitions)));
-                }
-                _ => {}
-            }
-        }
-        if unanswered {
-            self.answer(self.consumer.incremental_assign(&TopicPartitionList::new()));
         }
     }
 
@@ -447,7 +276,8 @@ fn take<T: Task>(task: &mut T, held: &mut [Held<T::Shard>], outlet: &Outlet, rec
     let is_its = |held: &Held<T::Shard>| {
         held.partition.partition == record.partition() && *held.partition.topic == *record.topic()
     };
-    // A record of a partition that was just given up, or that is to be begun again, is read again by whoever begins it.
+    // A record of a partition that was just given up, or that is to be begun again, is read again by whoever begins
+    // it.
     let Some(index) = held.iter().position(is_its).filter(|index| held[*index].stalled_until.is_none()) else { return };
     held[index].read_to = record.offset() + 1;
     let timestamp_ms = record.timestamp().to_millis().unwrap_or(i64::MIN);
@@ -459,8 +289,4 @@ fn take<T: Task>(task: &mut T, held: &mut [Held<T::Shard>], outlet: &Outlet, rec
         held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
         task.take(record, held, outlet);
     }
-}
-
-fn names(partitions: &[TopicPartition]) -> String {
-    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

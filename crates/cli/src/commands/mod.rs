@@ -1,5 +1,6 @@
 //! The commands: each file has its `Args` (what may be typed) and `execute` (what is done).
 
+pub mod accept_gap;
 pub mod apply;
 pub mod backtest;
 pub mod config;

@@ -32,14 +32,12 @@ pub struct Kafka {
     pub brokers: String,
     /// What the consumer groups' names begin with.
     pub group: String,
-    /// Makes this process a static member under that name.
+    /// Makes this process a static member under that name: a restart within the session's time moves no partition.
     pub instance: Option<String>,
     /// How long to wait for a broker at start.
     pub connect_wait_ms: i64,
     /// How long a shutdown or revocation waits for what is under way.
     pub drain_wait_ms: i64,
-    /// How far before the clock of its last commit a signals partition is read again; from the policy without it.
-    pub rebuild_span_ms: Option<i64>,
     /// Further properties of librdkafka.
     pub properties: Vec<(String, String)>,
 }
@@ -127,7 +125,6 @@ fn build(settings: &mut Settings<'_>) -> Config {
         instance: settings.get("kafka.instance").map(|setting| setting.text),
         connect_wait_ms: duration_ms(settings, "kafka.connect_wait").unwrap_or_default(),
         drain_wait_ms: duration_ms(settings, "kafka.drain_wait").unwrap_or_default(),
-        rebuild_span_ms: duration_ms(settings, "kafka.rebuild_span"),
         properties,
     };
     let topics = Topics {

@@ -14,8 +14,14 @@ use super::RawTopic;
 
 /// What environment variables begin with; tables and keys are separated by `__`.
 pub const ENVIRONMENT_PREFIX: &str = "FENGHUO__";
+/// The variable that names a pod (Kubernetes sets it from `metadata.name` where it is told to): the name of a static
+/// member where the configuration says nothing of one. `instance = ""` says that there is to be none.
+pub const POD_NAME: &str = "POD_NAME";
 /// What the keys of librdkafka's properties begin with.
 pub const PROPERTIES: &str = "kafka.properties.";
+
+/// The key of a static member's name.
+const INSTANCE: &str = "kafka.instance";
 
 /// Every key of one value, with its default; tables follow one another.
 const KEYS: &[(&str, &str, Option<&str>)] = &[
@@ -27,7 +33,6 @@ const KEYS: &[(&str, &str, Option<&str>)] = &[
     ("kafka", "instance", None),
     ("kafka", "connect_wait", Some("30s")),
     ("kafka", "drain_wait", Some("10s")),
-    ("kafka", "rebuild_span", None),
     ("topics", "signals", Some("fenghuo.signals")),
     ("topics", "dispatch", Some("fenghuo.dispatch")),
     ("topics", "watch", Some("fenghuo.watch")),
@@ -193,9 +198,13 @@ impl<'t> Settings<'t> {
 
     /// Above the file: variables such as `FENGHUO__KAFKA__BROKERS`.
     pub fn read_environment(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
-        let mut ours: Vec<_> =
-            environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+        let (mut ours, others): (Vec<_>, Vec<_>) =
+            environment.into_iter().partition(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
         ours.sort();
+        let pod = others.into_iter().find(|(name, _)| name == POD_NAME);
+        if let Some((variable, text)) = pod.filter(|_| !self.values.contains_key(INSTANCE)) {
+            self.set(INSTANCE, &text, Origin::Environment(variable));
+        }
         for (variable, text) in ours {
             let words = variable[ENVIRONMENT_PREFIX.len()..].to_lowercase();
             let key = match words.strip_prefix("kafka__properties__") {

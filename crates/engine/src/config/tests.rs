@@ -64,6 +64,28 @@ fn the_last_layer_wins_and_is_named() {
 }
 
 #[test]
+fn a_static_member_is_named_by_its_pod_where_nothing_else_is_said() {
+    let (file, none) =
+        ("registry = \"r\"\n[kafka]\ninstance = \"file-0\"", "registry = \"r\"\n[kafka]\ninstance = \"\"");
+    let pod = ("POD_NAME", "pod-0");
+    let ours = ("FENGHUO__KAFKA__INSTANCE", "ours-0");
+    for (text, environment, flags, instance, origin) in [
+        ("registry = \"r\"", &[][..], &[][..], None, None),
+        ("registry = \"r\"", &[pod], &[], Some("pod-0"), Some("environment POD_NAME")),
+        ("registry = \"r\"", &[("POD_NAME", "")], &[], None, Some("environment POD_NAME")),
+        (file, &[pod], &[], Some("file-0"), Some("dir/fenghuo.toml:3")),
+        (none, &[pod], &[], None, Some("dir/fenghuo.toml:3")),
+        (file, &[ours, pod], &[], Some("ours-0"), Some("environment FENGHUO__KAFKA__INSTANCE")),
+        ("registry = \"r\"", &[pod], &[("kafka.instance", "flag-0")], Some("flag-0"), Some("flag kafka.instance")),
+    ] {
+        let config = load(text, environment, flags).unwrap();
+        assert_eq!(config.kafka.instance.as_deref(), instance, "{text} {environment:?} {flags:?}");
+        let setting = config.settings().iter().find(|setting| setting.key == "kafka.instance");
+        assert_eq!(setting.map(|setting| setting.origin.to_string()).as_deref(), origin, "{text} {environment:?}");
+    }
+}
+
+#[test]
 fn secrets_are_masked_and_may_stand_in_files() {
     let path = std::env::temp_dir().join(format!("fenghuo-secret-{}", std::process::id()));
     std::fs::write(&path, "opens the door\n").unwrap();

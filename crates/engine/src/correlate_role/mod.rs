@@ -29,6 +29,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::Config;
 use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
+use crate::gaps::Gap;
 use crate::kafka::{EventConsumer, consumer, ends_reader, is_refusal, list_of};
 use crate::service::Shutdown;
 use crate::sources::Rules;
@@ -242,7 +243,10 @@ impl<'a> Correlation<'a> {
     fn troubled(&self, partition: &TopicPartition, trouble: &Trouble) -> Result<(), Failure> {
         match trouble {
             Trouble::Anew(reason) => tracing::warn!(%partition, reason, "the shard begins anew from the log"),
-            Trouble::Gap { .. } => tracing::error!(%partition, "ALARM: stopped, the others go on: {trouble}"),
+            Trouble::Gap { next, low, high } => {
+                let command = Gap::before(partition, *next, (*low, *high)).map(|gap| gap.command()).unwrap_or_default();
+                tracing::error!(%partition, command, "ALARM: stopped, the others go on: {trouble}");
+            }
             Trouble::Refused(reason) => {
                 let (brokers, reason) = (self.office.kafka.brokers.clone(), reason.clone());
                 return Err(Failure::Refused { brokers, reason });

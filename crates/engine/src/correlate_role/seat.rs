@@ -21,6 +21,7 @@ use super::shard::{Beginning, Counters, Incoming, Shard};
 use crate::attempts::{self, Attempts};
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
+use crate::gaps::{self, Gap};
 use crate::kafka::{ANSWER_WAIT, EventConsumer, partition_count};
 use crate::kill_points;
 use crate::notes::Notes;
@@ -174,7 +175,15 @@ impl Holder {
         }
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
         let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends);
-        let mut shard = Shard::begin(&mut ledger, &self.office.rules, &self.beginning()?)?;
+        let rules = &self.office.rules;
+        let mut beginning = self.beginning()?;
+        let mut shard = match Shard::begin(&mut ledger, rules, &beginning) {
+            Err(Trouble::Gap { next, low, high }) => {
+                beginning.accepted_gap_to = self.accepted(next, (low, high))?;
+                Shard::begin(&mut ledger, rules, &beginning)?
+            }
+            begun => begun?,
+        };
         let mut watch = self.watch(&mut shard)?;
         let begun = Report::Begun { seat: self.number, offset: shard.next_offset() };
         if self.office.reports.send(begun).is_err() {
@@ -197,6 +206,12 @@ impl Holder {
             accepted_gap_to: None,
             now_ms: self.office.now_ms(),
         })
+    }
+
+    /// Where to go on behind a gap, if somebody accepted it.
+    fn accepted(&self, next: i64, log: (i64, i64)) -> Result<Option<i64>, Trouble> {
+        let Some(gap) = Gap::before(&self.partition, next, log) else { return Ok(None) };
+        gaps::accepted(&self.office.kafka, &self.office.topics.state, &gap).map_err(Trouble::Anew)
     }
 
     fn partitions(&self) -> Result<i32, Trouble> {

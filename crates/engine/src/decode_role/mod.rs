@@ -3,16 +3,18 @@
 //! At least once: a crash repeats signals and loses none. What cannot be read goes to the dead-letter topic untouched.
 
 pub mod alignment;
+pub mod held_back;
+pub mod passage;
 mod refusal;
 pub mod survey;
 pub mod tick;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use fenghuo_decode::{Decoded, Options, Record, decode_record};
 use fenghuo_model::Signal;
 use fenghuo_model::registry::UNPLACED;
-use rdkafka::error::KafkaResult;
 use rdkafka::message::Message;
 use rdkafka::producer::BaseRecord;
 use serde::Serialize;
@@ -21,13 +23,17 @@ use crate::config::{Config, RawTopic};
 use crate::dead_letter;
 use crate::events::TopicPartition;
 use crate::kafka::EventConsumer;
-use crate::outlet::{Outlet, Receipt};
+use crate::outlet::{Answer, Outlet, Receipt};
 use crate::sources::Rules;
-use crate::worker::{Beginning, Held, Place, Rarely, Task};
+use crate::worker::{Held, Place, Rarely, Task};
 
 use alignment::{Own, limit_ms};
+use passage::Passage;
 use survey::Survey;
 use tick::TickAuthor;
+
+/// The role's word: its group is `<group>.decode`.
+pub const ROLE: &str = "decode";
 
 /// The largest signal that is forwarded, bytes: Kafka's usual limit of a record less room for its frame.
 const LARGEST_SIGNAL_BYTES: usize = 1_000_000;
@@ -61,6 +67,8 @@ pub struct Counters {
     pub unknown_sensors: u64,
     /// Ticks written, to all partitions each.
     pub ticks: u64,
+    /// How often a raw partition began to hold the ticks back beyond the limit.
+    pub held_back: u64,
 }
 
 /// The role's task.
@@ -74,6 +82,8 @@ pub struct Decode {
     tick: TickAuthor,
     survey: Survey,
     looked_at: Option<Instant>,
+    /// Whether the last look was answered.
+    is_surveyed: bool,
     ticked_at: Option<Instant>,
     limit_ms: i64,
     trouble: Rarely,
@@ -94,6 +104,7 @@ impl Decode {
             tick: TickAuthor::new(config),
             survey: Survey::new(config),
             looked_at: None,
+            is_surveyed: false,
             ticked_at: None,
             limit_ms: i64::MIN,
             trouble: Rarely::default(),
@@ -120,13 +131,19 @@ impl Decode {
         });
         let candidate = Own { head_ms: Some(candidate_ms), taken_ms: None, unread: false };
         let is_ours = |partition: &TopicPartition| held.iter().any(|held| held.partition == *partition);
-        let others = self.survey.partitions().filter(|(partition, standing)| standing.waits && !is_ours(partition));
+        // What stands before a gap would be waited for in vain.
+        let others = self
+            .survey
+            .partitions()
+            .filter(|(partition, standing)| standing.waits && !standing.has_gap && !is_ours(partition));
         let others_ms = others.map(|(_, standing)| standing.next_ms.or(standing.progress_ms));
         limit_ms(own.chain([candidate]), others_ms, self.rules.policy.clock.max_behind_ms)
     }
 
     fn look(&mut self, consumer: &EventConsumer) {
-        if let Err(error) = self.survey.look(consumer)
+        let looked = self.survey.look(consumer);
+        self.is_surveyed = looked.is_ok();
+        if let Err(error) = looked
             && self.trouble.is_due()
         {
             tracing::warn!(%error, "how far the raw partitions are is not known; no tick meanwhile");
@@ -142,17 +159,26 @@ impl Decode {
 
 impl Task for Decode {
     type Shard = RawTopic;
-    const ROLE: &'static str = "decode";
+    const ROLE: &'static str = ROLE;
 
     fn topics(&self) -> Vec<String> {
         self.raw.iter().map(|raw| raw.topic.clone()).collect()
     }
 
-    fn begin(&mut self, _: &EventConsumer, partition: &TopicPartition, _: &mut Beginning) -> KafkaResult<RawTopic> {
+    fn begin(&mut self, partition: &TopicPartition, passage: Option<Passage>) -> RawTopic {
         // A partition that joins may stand further back than those that set the limit.
         self.limit_ms = i64::MIN;
+        self.tick.begin(partition, passage);
         let raw = self.raw.iter().find(|raw| *raw.topic == *partition.topic);
-        Ok(raw.expect("only topics that are subscribed are assigned").clone())
+        raw.expect("only topics that are subscribed are assigned").clone()
+    }
+
+    fn passage_of(&self, partition: &TopicPartition) -> Option<Passage> {
+        self.tick.passage_of(partition)
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        self.tick.answered(answer);
     }
 
     fn take<M: Message>(&mut self, record: &M, held: &mut Held<RawTopic>, outlet: &Outlet) {
@@ -220,14 +246,16 @@ impl Task for Decode {
         }
     }
 
-    fn tick(&mut self, consumer: &EventConsumer, held: &[Held<RawTopic>], outlet: &Outlet) {
+    fn tick(&mut self, consumer: &EventConsumer, ours: &BTreeSet<TopicPartition>, outlet: &Outlet) {
         if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK_EVERY) {
             self.look(consumer);
         }
-        if self.ticked_at.is_none_or(|ticked_at| ticked_at.elapsed() >= LOOK_EVERY) {
+        // What is not known now may have changed since it was: silence that nobody listened to is none.
+        if self.is_surveyed && self.ticked_at.is_none_or(|ticked_at| ticked_at.elapsed() >= LOOK_EVERY) {
             self.ticked_at = Some(Instant::now());
-            let holds = |partition: &TopicPartition| held.iter().any(|held| held.partition == *partition);
-            self.counters.ticks += u64::from(self.tick.write(&self.survey, holds, outlet));
+            let round = self.tick.write(&self.survey, |partition| ours.contains(partition), outlet);
+            self.counters.ticks += u64::from(round.is_written);
+            self.counters.held_back += round.newly_late;
         }
     }
 

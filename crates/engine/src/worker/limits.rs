@@ -19,16 +19,29 @@ pub(super) const MOST_AT_ONCE: usize = 256;
 /// How often the same trouble is said.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Lets something be said at most every ten seconds.
-#[derive(Debug, Default)]
+/// Lets something be said now and then only: at most every ten seconds, if nothing else is told.
+#[derive(Debug)]
 pub struct Rarely {
+    every: Duration,
     said_at: Option<Instant>,
 }
 
+impl Default for Rarely {
+    fn default() -> Self {
+        Self::every(SAY_EVERY)
+    }
+}
+
 impl Rarely {
+    /// At most that often.
+    #[must_use]
+    pub const fn every(every: Duration) -> Self {
+        Self { every, said_at: None }
+    }
+
     /// Whether it is time to say it again; then it counts as said.
     pub fn is_due(&mut self) -> bool {
-        let due = self.said_at.is_none_or(|said_at| said_at.elapsed() >= SAY_EVERY);
+        let due = self.said_at.is_none_or(|said_at| said_at.elapsed() >= self.every);
         if due {
             self.said_at = Some(Instant::now());
         }

@@ -1,21 +1,20 @@
-//! What a role is to its worker: what it makes of records, and what is kept for each partition that it holds.
+//! What the role is to its worker: what it makes of records, and what is kept for each partition that it holds.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use rdkafka::error::KafkaResult;
 use rdkafka::message::Message;
 
 use super::backlog::Backlog;
+use crate::decode_role::passage::Passage;
 use crate::events::TopicPartition;
 use crate::kafka::{Committed, EventConsumer};
-use crate::outlet::Outlet;
+use crate::outlet::{Answer, Outlet};
 use crate::progress::{Position, Progress};
 
 /// Where a partition begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beginning {
-    /// The offset of the first record to read.
-    pub read_from: i64,
     /// What the group has done already.
     pub done: Position,
     /// Where the log ended then.
@@ -43,16 +42,14 @@ pub trait Task {
     /// The topics that it reads.
     fn topics(&self) -> Vec<String>;
 
-    /// Begins a partition; may choose to read from before what is done.
-    ///
-    /// # Errors
-    /// The broker did not answer; the partition is begun again later.
-    fn begin(
-        &mut self,
-        consumer: &EventConsumer,
-        partition: &TopicPartition,
-        beginning: &mut Beginning,
-    ) -> KafkaResult<Self::Shard>;
+    /// Begins a partition; `passage` was committed with it, by whoever wrote the ticks.
+    fn begin(&mut self, partition: &TopicPartition, passage: Option<Passage>) -> Self::Shard;
+
+    /// What is to be committed with a partition.
+    fn passage_of(&self, partition: &TopicPartition) -> Option<Passage>;
+
+    /// What became of a message under [`crate::outlet::CLOCK`].
+    fn answered(&mut self, answer: Answer);
 
     /// Whether a record may be taken yet; if not, it waits, in front of those after it.
     fn may_take(&mut self, place: Place<'_>, held: &[Held<Self::Shard>]) -> bool;
@@ -63,8 +60,8 @@ pub trait Task {
     /// Takes a record: its number in `progress` is in the receipt of everything made of it.
     fn take<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
 
-    /// What is to be done a few times a second.
-    fn tick(&mut self, consumer: &EventConsumer, held: &[Held<Self::Shard>], outlet: &Outlet);
+    /// What is to be done a few times a second; `ours`: what the group gave us, begun or not.
+    fn tick(&mut self, consumer: &EventConsumer, ours: &BTreeSet<TopicPartition>, outlet: &Outlet);
 
     /// One JSON object of everything counted.
     fn counters(&self) -> serde_json::Value;
