@@ -41,7 +41,7 @@ const THREADS: usize = 2;
 const MOST_TOLD: usize = 5;
 
 /// After so many failed rounds no further ones are begun.
-const MOST_FAILED: u64 = 20;
+const MOST_FAILED: u64 = 5;
 
 /// What was asked for.
 struct Wish {
