@@ -1,7 +1,7 @@
 //! The correlate role's shard over a log in memory, with everything going wrong that can, seed by seed.
 //!
-//! The shard, its pace and what it writes are the real ones; the broker ([`broker`]), the processes ([`member`]) and the
-//! time are not. What is read in the end must be what a plain correlator decides on the signals in their order
+//! The shard, its pace and what it writes are the real ones; the broker ([`broker`]), the processes ([`member`])
+//! and the time are not. What is read in the end must be what a plain correlator decides on the signals in their order
 //! ([`oracle`], [`check`]). Read [`round`] first.
 //!
 //! `--seeds N` (default 6000), `--seed S`, `--only K` (that one round, and what happened in it).
