@@ -159,7 +159,7 @@ impl KafkaLedger {
     }
 
     /// Reads partitions from the offsets given to their ends as they are for a read_committed reader; `wait` is for
-    /// transactions that are open there now. With `is_whole`, one that stays open is an error: what follows it is hidden.
+    /// transactions that are open there now. With `is_whole`, one that stays open is an error.
     fn read_to_end(
         &self,
         from: &[(String, i32, i64)],

@@ -45,7 +45,7 @@ impl Pace {
         if shard.is_ahead() { left.min(longest) } else { longest }
     }
 
-    /// Writes a transaction if one is due: at once for a decision, else when a batch is full or a short time has passed.
+    /// Writes a transaction if one is due: at once for a decision, else for a full batch or after a short time.
     ///
     /// # Errors
     /// Those of the ledger: the shard is then of no use any more.

@@ -1,7 +1,7 @@
 //! A partition that is ours: one thread that begins its shard, reads its queue and writes its transactions.
 //!
-//! A transaction with a decision in it is written at once ([`pace`](super::pace)); what arrives while it is being written
-//! joins the next one. Nothing is shared between seats but the clients of the group.
+//! A transaction with a decision in it is written at once ([`pace`](super::pace)); what arrives while it is being
+//! written joins the next one. Nothing is shared between seats but the clients of the group.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

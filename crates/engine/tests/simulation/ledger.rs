@@ -1,6 +1,6 @@
 //! The ledger of a partition on the broker in memory, as `KafkaLedger` is on Kafka: request by request the same.
 //!
-//! Before each of its requests something may strike: the process dies, no answer comes, the answer is lost, or everything
+//! Before each of its requests something may strike: the process dies, no answer comes, the answer is lost, or all
 //! from here on is held up and arrives later, when somebody else may have taken over.
 
 use std::cell::RefCell;

@@ -1,7 +1,7 @@
 //! The correlate role's shard over a log in memory, with everything going wrong that can, seed by seed.
 //!
-//! The shard, its pace and what it writes are the real ones; the broker ([`broker`]), the processes ([`member`]) and the
-//! time are not. What is read in the end must be what a plain correlator decides on the signals in their order
+//! The shard, its pace and what it writes are the real ones; the broker ([`broker`]), the processes ([`member`])
+//! and the time are not. What is read in the end must be what a plain correlator decides on the signals in their order
 //! ([`oracle`], [`check`]). Read [`round`] first.
 //!
 //! `--seeds N` (default 6000), `--seed S`, `--only K` (that one round, and what happened in it).
@@ -41,7 +41,7 @@ const THREADS: usize = 2;
 const MOST_TOLD: usize = 5;
 
 /// After so many failed rounds no further ones are begun.
-const MOST_FAILED: u64 = 20;
+const MOST_FAILED: u64 = 5;
 
 /// What was asked for.
 struct Wish {

@@ -27,7 +27,7 @@ pub struct Oracle {
     pub state: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// What should be after all signals but those in gaps that somebody accepted: the first offset of each, and the one after.
+/// What should be after all signals but those in gaps that somebody accepted: first offset, and the one after.
 pub fn oracle(script: &Script, gaps: &[(i64, i64)]) -> Oracle {
     let Rules { registry, policy, .. } = &script.rules;
     let mut correlator = Correlator::new(Arc::clone(registry), Arc::clone(policy));

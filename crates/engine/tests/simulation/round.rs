@@ -1,4 +1,4 @@
-//! One round: a script, members, a broker, and whatever the seed has happen to them, until all is quiet; then the checks.
+//! One round: a script, members, a broker, and what the seed has happen to them, until all is quiet; then the checks.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

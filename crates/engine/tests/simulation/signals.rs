@@ -1,5 +1,5 @@
-//! What the decode role writes into the signals partition: signals of several raw partitions, each with its source, sent
-//! again from anywhere when a member died; ticks; garbage; a raw topic deleted and made anew.
+//! What the decode role writes into the signals partition: signals of several raw partitions, each with its source,
+//! sent again from anywhere when a member died; ticks; garbage; a raw topic deleted and made anew.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
