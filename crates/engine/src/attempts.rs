@@ -1,13 +1,15 @@
 //! Records that kill: what ends the process again and again is found, and goes to the dead letters; its neighbours go on.
 //!
-//! Every beginning of a partition is written down, outside of transactions, so that `kill -9` cannot undo it. If the one
-//! before came no further, the records that it may have read are taken one by one, each written down before it is taken:
+//! Every beginning of a partition is written down, outside of transactions, so that `kill -9` cannot undo it; an end in good
+//! order takes it back. If the one before came no further, the records that it may have read are taken one by one, each written down before it is taken:
 //! one that is found written down twice ended the process three times since the last progress, and is not taken again.
 
 use serde::{Deserialize, Serialize};
 
 /// Beginnings without progress from which on records are taken one by one.
 const CAUTIOUS_FROM: u32 = 2;
+/// Records that a process may have taken before it wrote anything down: only these are suspect.
+const MOST_SUSPECT: i64 = 4_000;
 /// Times that a record was written down before it was taken, and never got through, that condemn it.
 const CONDEMNED_AT: u32 = 2;
 
@@ -44,7 +46,7 @@ impl Attempts {
         let is_same = before.begun > 0 && before.from == from;
         let begun = if is_same { before.begun.saturating_add(1) } else { 1 };
         let at = before.at.filter(|(offset, _)| *offset >= from);
-        Self { now: Attempt { from, begun, at }, until: end }
+        Self { now: Attempt { from, begun, at }, until: end.min(from + MOST_SUSPECT) }
     }
 
     /// What is to be written down now.

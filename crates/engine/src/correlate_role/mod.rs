@@ -224,6 +224,11 @@ impl<'a> Correlation<'a> {
                 let assigned = added.and_then(|()| self.office.consumer.incremental_assign(&list));
                 self.answer(assigned);
             }
+            Report::Counted { seat, counters } => {
+                if let Some(seat) = self.seats.iter_mut().find(|held| held.number == seat) {
+                    seat.counters = *counters;
+                }
+            }
             Report::Ended { seat, trouble, counters } => {
                 self.counters.add(&counters);
                 let Some(place) = self.seats.iter().position(|held| held.number == seat) else { return Ok(()) };
@@ -270,7 +275,9 @@ impl<'a> Correlation<'a> {
     }
 
     fn counted(&self) -> serde_json::Value {
-        serde_json::to_value(self.counters).expect("counters are plain numbers")
+        let mut all = self.counters;
+        self.seats.iter().for_each(|seat| all.add(&seat.counters));
+        serde_json::to_value(all).expect("counters are plain numbers")
     }
 
     fn leave(mut self) -> Result<serde_json::Value, Failure> {

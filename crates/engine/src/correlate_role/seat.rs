@@ -31,6 +31,8 @@ use crate::sources::Rules;
 const QUEUE_WAIT: Duration = Duration::from_millis(20);
 /// How long after trouble a shard begins anew.
 const ANEW_AFTER: Duration = Duration::from_millis(500);
+/// How often a seat says what was counted.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What every seat of a process needs.
 #[derive(Clone)]
@@ -67,6 +69,13 @@ pub enum Report {
         /// The offset of the next signal.
         offset: i64,
     },
+    /// What was counted so far.
+    Counted {
+        /// Which assignment of the partition.
+        seat: u64,
+        /// What was counted since it began.
+        counters: Box<Counters>,
+    },
     /// It ended, as it was told or in trouble.
     Ended {
         /// Which assignment of the partition.
@@ -90,6 +99,8 @@ pub struct Seat {
     pub partition: TopicPartition,
     /// Whether its queue is being filled.
     pub is_reading: bool,
+    /// What its shard last said that it had counted.
+    pub counters: Counters,
     orders: Arc<AtomicU8>,
     seen: Sender<Arc<Visible>>,
     thread: JoinHandle<()>,
@@ -113,11 +124,12 @@ impl Seat {
             orders: Arc::clone(&orders),
             of_read_back,
             counters: Counters::default(),
+            told_at: Instant::now(),
         };
         let run = move || holder.run(&queue, wait);
         let name = format!("shard {}", partition.partition);
         let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| error.to_string())?;
-        Ok(Self { number, partition, is_reading: false, orders, seen, thread })
+        Ok(Self { number, partition, is_reading: false, counters: Counters::default(), orders, seen, thread })
     }
 
     /// Tells it to write what it has taken, and to end.
@@ -151,6 +163,7 @@ struct Holder {
     orders: Arc<AtomicU8>,
     of_read_back: Receiver<Arc<Visible>>,
     counters: Counters,
+    told_at: Instant,
 }
 
 impl Holder {
@@ -163,6 +176,16 @@ impl Holder {
         // The loop may have ended before us.
         let counters = Box::new(self.counters);
         let _ = self.office.reports.send(Report::Ended { seat: self.number, trouble, counters });
+    }
+
+    /// Says now and then what was counted.
+    fn tell(&mut self, shard: &Shard) {
+        if self.told_at.elapsed() >= TELL_EVERY {
+            self.told_at = Instant::now();
+            let counted = Report::Counted { seat: self.number, counters: Box::new(*shard.counters()) };
+            // The loop may have ended before us.
+            let _ = self.office.reports.send(counted);
+        }
     }
 
     fn ordered(&self) -> u8 {
@@ -256,6 +279,10 @@ impl Holder {
                 return Ok(());
             }
             let is_last = ordered == FINISH;
+            if is_last {
+                shard.let_go();
+            }
+            self.tell(shard);
             let is_last_for_now = is_last || alone;
             let (now_ms, time_of_day_ms) = (self.office.now_ms(), time_of_day_ms());
             let moment = Moment { now_ms, time_of_day_ms, taken, is_last: is_last_for_now };

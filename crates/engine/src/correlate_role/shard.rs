@@ -145,6 +145,7 @@ pub struct Shard {
     letters: Vec<Message>,
     /// What was written down of earlier attempts at this partition, until somebody takes it.
     attempt: Option<Vec<u8>>,
+    is_let_go: bool,
     is_ahead: bool,
     counters: Counters,
 }
@@ -198,6 +199,7 @@ impl Shard {
             decisions: Vec::new(),
             letters: Vec::new(),
             attempt: records.get(attempts::KEY).cloned(),
+            is_let_go: false,
             // The header of a new partition is written at once: it says whose the partition is. So is an accepted gap.
             is_ahead,
             counters: Counters { restored, ..Counters::default() },
@@ -225,6 +227,12 @@ impl Shard {
     /// What was written down of earlier attempts at this partition.
     pub const fn take_attempt(&mut self) -> Option<Vec<u8>> {
         self.attempt.take()
+    }
+
+    /// The partition is let go in good order: what was written down of attempts goes with the next transaction.
+    pub const fn let_go(&mut self) {
+        self.is_let_go = true;
+        self.is_ahead = true;
     }
 
     /// Passes over a record that ended the process again and again; it goes to the dead letters.
@@ -330,6 +338,9 @@ impl Shard {
         self.header.marks = self.replays.marks();
         self.header.written_ms = published_at_ms;
         state.push(self.header.record());
+        if self.is_let_go {
+            state.push((attempts::KEY.to_vec(), None));
+        }
         self.is_ahead = false;
         self.counters.transactions += 1;
         self.counters.state_records += state.len() as u64;
