@@ -23,7 +23,8 @@ fn built() -> &'static Path {
         if !folder.ends_with("deps") {
             return folder.to_owned();
         }
-        let targets = [["-p", "fenghuo-cli", "--bin", "fenghuo"], ["-p", "fenghuo-sinks", "--example", "subscriber"]];
+        // The whole workspace's features, or librdkafka would be built a second time.
+        let targets = [["--workspace", "--bin", "fenghuo"], ["--workspace", "--example", "subscriber"]];
         for target in targets.iter().filter(|_| std::env::var_os("FENGHUO_TEST_BUILT").is_none()) {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
             let built = Command::new(env!("CARGO")).args(["build", "--quiet"]).args(target).current_dir(root).status();
