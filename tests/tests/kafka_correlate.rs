@@ -195,3 +195,101 @@ fn a_record_that_kills_is_passed_over() {
     assert_eq!(letter.headers["reason"], "whoever took it died, again and again");
     stage.check(&city);
 }
+
+/// A policy is put in force in the midst of a night: what comes behind it is judged by it, also after a restart with the
+/// configuration as it was, and the sequence can be repeated.
+#[test]
+fn a_policy_is_put_in_force_and_stays() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "policy");
+    let (before, after) = records.split_at(records.len() / 2);
+    stage.produce(before);
+    let member = stage.member("before");
+    stage.settle(&[&member]);
+    let policy = stage.stage.path().join("policy.toml");
+    std::fs::write(&policy, "[incident]\nupdate_every = \"7s\"\n").unwrap();
+    let set = format!("policy={}", policy.display());
+    let applied = fenghuo().args(["apply", "--set", &set, "--config"]).arg(&stage.stage.config).output().unwrap();
+    let said = String::from_utf8_lossy(&applied.stdout).into_owned();
+    assert!(applied.status.success() && said.contains("is in force in all 4 partitions"), "{applied:?}");
+    let hash = said.split_whitespace().nth(1).unwrap().to_owned();
+    wait(std::slice::from_ref(&member), || member.log().matches("put in force").count() == 4);
+    ended_well(vec![member]);
+    stage.produce(after);
+    let member = stage.member("after");
+    stage.settle(&[&member]);
+    assert!(member.log().contains("the policy in force is another one than the configuration's"), "{}", member.log());
+    ended_well(vec![member]);
+    stage.check(&city);
+    let of_policy = |decision: &Vec<u8>| String::from_utf8_lossy(decision).contains(&format!("\"policy\":\"{hash}\""));
+    let decisions = published(&stage);
+    let count = decisions.iter().filter(|decision| of_policy(decision)).count();
+    assert!(count > 0 && count < decisions.len(), "{count} of {}", decisions.len());
+}
+
+/// A static member that dies and comes back within the session's time: nothing is moved from the other.
+#[test]
+fn a_restart_within_the_session_moves_nothing() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "static");
+    let start = |name: &str| {
+        let mut command = fenghuo();
+        command.args(["run", "--set", &format!("kafka.instance={name}"), "--config"]).arg(&stage.stage.config);
+        Member::spawn(command, stage.stage.path(), name).unwrap()
+    };
+    stage.produce(&records);
+    let [stays, dies] = ["stays", "dies"].map(start);
+    let begun = |member: &Member| member.log().matches("correlate_role: begun").count() >= 2;
+    let both = [stays, dies];
+    wait(&both, || both.iter().all(begun));
+    let [stays, dies] = both;
+    let revoked = |member: &Member| member.log().matches("revoked").count();
+    let before = revoked(&stays);
+    dies.kill();
+    let back = start("dies");
+    stage.settle(&[&stays, &back]);
+    assert_eq!(revoked(&stays), before, "{}", stays.log());
+    ended_well(vec![stays, back]);
+    stage.check(&city);
+}
+
+/// Signals that are gone before they were read: their partition stands, the others go on, until somebody accepts it.
+#[test]
+fn a_signals_partition_before_a_gap_stands_alone_until_that_is_accepted() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "lost");
+    let (before, after) = records.split_at(records.len() / 2);
+    stage.produce(before);
+    let member = stage.member("before");
+    stage.settle(&[&member]);
+    ended_well(vec![member]);
+    let signals = stage.topic("signals");
+    // The first partition must have something to lose.
+    let first = |ends: Vec<(i64, i64)>| ends[0].1;
+    let read = first(broker.ends(&signals));
+    stage.produce(after);
+    let decoding = Member::start(stage.stage.path(), "decode", &stage.stage.config, "decode").unwrap();
+    let group = stage.stage.group("decode");
+    wait(std::slice::from_ref(&decoding), || broker.is_done(&group, &stage.stage.raw_topics()));
+    wait(std::slice::from_ref(&decoding), || first(broker.ends(&signals)) > read);
+    ended_well(vec![decoding]);
+    broker.delete_records(&signals);
+    let member = Member::start(stage.stage.path(), "after", &stage.stage.config, "correlate").unwrap();
+    wait(std::slice::from_ref(&member), || member.log().contains("ALARM"));
+    let log = member.log();
+    assert!(log.contains(&format!("accept-gap --config FILE --topic {signals} --partition 0")), "{log}");
+    let reached = |partition: usize| {
+        let committed = broker.committed(&stage.stage.group("correlate"), &signals);
+        committed[partition].unwrap_or(0) >= broker.ends(&signals)[partition].1
+    };
+    wait(std::slice::from_ref(&member), || (1..4).all(reached));
+    assert!(!reached(0));
+    let accept = ["accept-gap", "--topic", &signals, "--partition", "0", "--yes", "--by", "wang", "--config"];
+    let accepted = fenghuo().args(accept).arg(&stage.stage.config).output().unwrap();
+    assert!(accepted.status.success(), "{accepted:?}");
+    wait(std::slice::from_ref(&member), || reached(0));
+    ended_well(vec![member]);
+}

@@ -212,3 +212,39 @@ fn a_partition_before_a_gap_stands_alone_until_that_is_accepted() {
     assert_eq!(member.end().unwrap().code(), Some(0));
     assert_eq!(text(&stage.command(&gap)).matches("no gap").count(), 1);
 }
+
+/// A raw record that ends the process whenever it is taken goes to the dead letters; its neighbours are forwarded.
+#[test]
+fn a_raw_record_that_kills_is_passed_over() {
+    let broker = Broker::start();
+    let stage = Stage::set(&broker, "deadly");
+    for (second, kind) in (0..).zip(["heartbeat", "tamper", "fire"]) {
+        stage.say("one", "D1", kind, 1_000 * second);
+    }
+    let mut deaths = 0;
+    let member = loop {
+        let mut command = fenghuo();
+        command.args(["run", "--role", "decode", "--config"]).arg(&stage.config).env("FENGHUO_KILL_ON", "\"tamper\"");
+        let mut member = Member::spawn(command, stage.folder.path(), "deadly").unwrap();
+        let mut has_died = false;
+        stage.until("it dies, or lives on", &[], || {
+            has_died = member.ended().unwrap().is_some();
+            has_died || stage.is_forwarded("one", 2)
+        });
+        if !has_died {
+            break member;
+        }
+        deaths += 1;
+        assert!(deaths < 8, "{}", member.log());
+    };
+    assert_eq!(member.end().unwrap().code(), Some(0));
+    assert!((3..=4).contains(&deaths), "{deaths} deaths");
+    assert!(stage.is_forwarded("one", 0) && !stage.is_forwarded("one", 1));
+    let dead = stage.read("dead_letter");
+    let [letter] = dead.as_slice() else { panic!("{dead:?}") };
+    assert_eq!(
+        (letter.headers["offset"].as_str(), letter.headers["topic"].as_str()),
+        ("1", stage.topic("one").as_str())
+    );
+    assert_eq!(letter.headers["reason"], "whoever took it died, again and again");
+}

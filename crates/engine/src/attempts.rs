@@ -1,84 +1,121 @@
 //! Records that kill: what ends the process again and again is found, and goes to the dead letters; its neighbours go on.
 //!
 //! Every beginning of a partition is written down, outside of transactions, so that `kill -9` cannot undo it; an end in good
-//! order takes it back. If the one before came no further, the records that it may have read are taken one by one, each written down before it is taken:
-//! one that is found written down twice ended the process three times since the last progress, and is not taken again.
+//! order takes it back. If the one before came no further, the records that it may have read are taken a stretch at a time,
+//! and each stretch is written down before it is taken. Of the stretch in which that one ended, the next takes the records
+//! one by one, written down likewise; the record at which it ends is not taken again. So a record kills three times since
+//! the last progress, and whoever merely died takes no longer over its records.
 
 use serde::{Deserialize, Serialize};
 
-/// Beginnings without progress from which on records are taken one by one.
+/// Beginnings without progress from which on records are suspect.
 const CAUTIOUS_FROM: u32 = 2;
 /// Records that a process may have taken before it wrote anything down: only these are suspect.
 const MOST_SUSPECT: i64 = 4_000;
-/// Times that a record was written down before it was taken, and never got through, that condemn it.
-const CONDEMNED_AT: u32 = 2;
+/// Records of a stretch: its square root, so that finding one costs as much in either step.
+const STRETCH: i64 = 64;
+
+/// What the dead letter of such a record says.
+pub const NOBODY_SURVIVES: &str = "whoever took it died, again and again";
 
 /// The key under which it is written down, in the state of the partition.
 pub const KEY: &[u8] = b"attempt";
 
 /// What is written down.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Attempt {
+pub struct Attempt {
     /// The offset from which the partition was begun.
-    from: i64,
+    pub from: i64,
     /// How often, without any progress.
-    begun: u32,
-    /// The record that was about to be taken, and how often so.
+    pub begun: u32,
+    /// The records that were about to be taken: the first, and how many.
     #[serde(default)]
-    at: Option<(i64, u32)>,
+    pub at: Option<(i64, i64)>,
+}
+
+/// What is to be done with a record before it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing; it may be taken with any others.
+    Free,
+    /// What is attempted now is to be written down.
+    WriteDown,
+    /// It stands written down with those before it.
+    Covered,
+    /// It is not to be taken: nobody survives it.
+    Condemned,
 }
 
 /// The attempts at one partition, as one who begins it sees them.
 #[derive(Debug)]
 pub struct Attempts {
     now: Attempt,
+    /// Where the attempt before this one may have ended.
+    ended_at: Option<(i64, i64)>,
     /// Records before this offset may be the one that killed: they were there then.
     until: i64,
 }
 
 impl Attempts {
-    /// Begins at `from`, in a log that ends at `end`; `before` is what stands written down, if anything does.
+    /// Begins at `from`, in a log that ends at `end`; `before` is what stands written down as JSON, if anything does.
     ///
     /// What cannot be read counts as nothing: at the worst a record kills three times more.
     #[must_use]
     pub fn begin(before: Option<&[u8]>, from: i64, end: i64) -> Self {
-        let before: Attempt = before.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-        let is_same = before.begun > 0 && before.from == from;
-        let begun = if is_same { before.begun.saturating_add(1) } else { 1 };
-        let at = before.at.filter(|(offset, _)| *offset >= from);
-        Self { now: Attempt { from, begun, at }, until: end.min(from + MOST_SUSPECT) }
+        Self::after(before.and_then(|bytes| serde_json::from_slice(bytes).ok()), from, end)
     }
 
-    /// What is to be written down now.
+    /// The same, after an attempt that was read already.
+    #[must_use]
+    pub fn after(before: Option<Attempt>, from: i64, end: i64) -> Self {
+        let before = before.unwrap_or_default();
+        let is_same = before.begun > 0 && before.from == from;
+        let begun = if is_same { before.begun.saturating_add(1) } else { 1 };
+        let ended_at = before.at.filter(|(first, count)| first + count > from);
+        Self { now: Attempt { from, begun, at: ended_at }, ended_at, until: end.min(from + MOST_SUSPECT) }
+    }
+
+    /// What is attempted now.
+    #[must_use]
+    pub const fn now(&self) -> Attempt {
+        self.now
+    }
+
+    /// What is to be written down now, as JSON.
     #[must_use]
     pub fn record(&self) -> String {
         serde_json::to_string(&self.now).expect("numbers are always JSON")
     }
 
-    /// Whether any record may be suspect.
+    /// Whether any record is suspect.
     #[must_use]
-    pub fn suspects_any(&self) -> bool {
-        self.is_suspect(self.now.from)
+    pub const fn suspects_any(&self) -> bool {
+        self.ended_at.is_some() || (self.now.begun >= CAUTIOUS_FROM && self.now.from < self.until)
     }
 
-    /// Whether a record is to be written down before it is taken, and taken alone.
-    #[must_use]
-    pub fn is_suspect(&self, offset: i64) -> bool {
-        let was_alone = self.now.at.is_some_and(|(at, _)| at >= offset);
-        (self.now.begun >= CAUTIOUS_FROM || was_alone) && offset < self.until
+    /// A record is about to be taken.
+    pub fn enter(&mut self, offset: i64) -> Entry {
+        let count = match self.ended_at {
+            Some((first, 1)) if first == offset => return Entry::Condemned,
+            Some((first, count)) if (first..first + count).contains(&offset) => 1,
+            _ if self.now.begun >= CAUTIOUS_FROM && offset < self.until => STRETCH,
+            _ => return Entry::Free,
+        };
+        match self.now.at {
+            Some((first, written)) if written == count && (first..first + written).contains(&offset) && count > 1 => {
+                Entry::Covered
+            }
+            _ => {
+                self.now.at = Some((offset, count));
+                Entry::WriteDown
+            }
+        }
     }
 
-    /// Whether a record has ended the process often enough.
+    /// Whether a record is the last of what stands written down: behind it, all is to be committed.
     #[must_use]
-    pub fn is_condemned(&self, offset: i64) -> bool {
-        self.now.at.is_some_and(|(at, times)| at == offset && times >= CONDEMNED_AT)
-    }
-
-    /// A record is about to be taken: what is to be written down before.
-    pub fn about_to_take(&mut self, offset: i64) -> String {
-        let times = self.now.at.filter(|(at, _)| *at == offset).map_or(0, |(_, times)| times);
-        self.now.at = Some((offset, times + 1));
-        self.record()
+    pub fn ends_with(&self, offset: i64) -> bool {
+        self.now.at.is_some_and(|(first, count)| first + count - 1 <= offset)
     }
 }
 
@@ -86,53 +123,57 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    /// A process that dies of the record `deadly` whenever it takes it, and otherwise commits every ten records: how
-    /// often it dies, and which records were condemned.
-    fn live(deadly: i64, end: i64) -> (u32, Vec<i64>) {
-        let (mut committed, mut written, mut deaths, mut condemned) = (0, None::<String>, 0, Vec::new());
+    /// A process that dies of the record `deadly` whenever it takes it, and otherwise commits every thousand records: how
+    /// often it dies, which records were condemned, and how often anything was written down.
+    fn live(deadly: i64, end: i64) -> (u32, Vec<i64>, u32) {
+        let (mut committed, mut written, mut deaths) = (0, None::<String>, 0);
+        let (mut condemned, mut notes) = (Vec::new(), 0);
         'lives: loop {
             let mut attempts = Attempts::begin(written.as_deref().map(str::as_bytes), committed, end);
             written = Some(attempts.record());
             let mut next = committed;
             while next < end {
-                if attempts.is_condemned(next) {
+                let entry = attempts.enter(next);
+                if entry == Entry::WriteDown {
+                    notes += 1;
+                    written = Some(attempts.record());
+                }
+                if entry == Entry::Condemned {
                     condemned.push(next);
-                    next += 1;
-                    committed = next;
-                    continue;
-                }
-                let is_suspect = attempts.is_suspect(next);
-                if is_suspect {
-                    written = Some(attempts.about_to_take(next));
-                }
-                if next == deadly {
+                } else if next == deadly {
                     deaths += 1;
                     assert!(deaths < 10, "it dies for ever");
                     continue 'lives;
                 }
                 next += 1;
-                if is_suspect || next % 10 == 0 {
+                let is_suspect = entry != Entry::Free && attempts.ends_with(next - 1);
+                if is_suspect || entry == Entry::Condemned || next % 1_000 == 0 {
                     committed = next;
                 }
             }
-            return (deaths, condemned);
+            return (deaths, condemned, notes);
         }
     }
 
     #[test]
     fn a_record_that_kills_does_so_three_times_after_the_last_progress() {
-        for (deadly, deaths) in [(0, 3), (1, 3), (7, 3), (9, 3), (10, 4), (25, 4), (39, 4)] {
-            assert_eq!(live(deadly, 40), (deaths, vec![deadly]), "record {deadly}");
+        for (deadly, deaths) in
+            [(0, 3), (1, 3), (63, 3), (64, 3), (65, 3), (999, 3), (1_000, 4), (2_500, 4), (3_999, 4)]
+        {
+            let (died, condemned, notes) = live(deadly, 4_000);
+            assert_eq!((died, condemned), (deaths, vec![deadly]), "record {deadly}");
+            assert!(notes <= 200, "{notes} notes for record {deadly}");
         }
-        assert_eq!(live(99, 40), (0, vec![]));
+        assert_eq!(live(4_000, 4_000), (0, vec![], 0));
     }
 
     #[test]
     fn restarts_without_work_suspect_nobody() {
         let first = Attempts::begin(None, 5, 5);
         let second = Attempts::begin(Some(first.record().as_bytes()), 5, 5);
-        let third = Attempts::begin(Some(second.record().as_bytes()), 5, 5);
-        assert!(!third.is_suspect(5), "it came after the last death");
-        assert!(!Attempts::begin(Some(b"?"), 0, 9).is_suspect(0));
+        let mut third = Attempts::begin(Some(second.record().as_bytes()), 5, 5);
+        assert!(!third.suspects_any());
+        assert_eq!(third.enter(5), Entry::Free, "it came after the last death");
+        assert!(!Attempts::begin(Some(b"?"), 0, 9).suspects_any());
     }
 }

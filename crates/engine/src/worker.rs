@@ -5,7 +5,7 @@
 //! the records before it is acknowledged; a partition that is taken away is drained and committed before it is let go
 //! ([`commits`]); what could not be delivered is read and made again. What a record means is the [`Task`]'s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ mod commits;
 mod handover;
 mod limits;
 mod stopped;
+mod suspects;
 mod task;
 
 pub use limits::Rarely;
@@ -53,6 +54,8 @@ pub struct Worker<'a, T: Task> {
     stopped: Vec<Stopped>,
     /// Gaps that were accepted, until the partition has begun behind them.
     passed: Vec<Passed>,
+    /// The ends of logs for which a silent partition was begun again, so that it is once for each.
+    begun_again: BTreeMap<TopicPartition, i64>,
     wait_until: Instant,
     next_slot: u16,
     paused: bool,
@@ -89,6 +92,7 @@ impl<'a, T: Task> Worker<'a, T> {
             waiting: Vec::new(),
             stopped: Vec::new(),
             passed: Vec::new(),
+            begun_again: BTreeMap::new(),
             wait_until: now,
             next_slot: 0,
             paused: false,
@@ -108,7 +112,9 @@ impl<'a, T: Task> Worker<'a, T> {
         loop {
             // The borrow of a record must end before the worker can change: its fields are taken one by one.
             match next_event(&self.noted, &self.consumer, self.shutdown, &mut self.ticked_at) {
-                Event::Record(record) => take(&mut self.task, &mut self.held, &self.outlet, &record),
+                Event::Record(record) => {
+                    take(&mut self.task, &self.consumer, &mut self.held, &self.outlet, &record);
+                }
                 Event::Assigned(partitions) => self.assigned(partitions),
                 Event::Revoked { partitions, lost } => self.revoked(&partitions, lost),
                 Event::Delivered { receipt, appended_ms } => self.delivered(receipt, appended_ms),
@@ -143,7 +149,7 @@ impl<'a, T: Task> Worker<'a, T> {
             let held = &mut self.held[index];
             let Some(record) = held.backlog.pop() else { return };
             held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
-            self.task.take(&record, held, &self.outlet);
+            suspects::take(&mut self.task, &self.consumer, &record, held, &self.outlet);
         }
     }
 
@@ -211,6 +217,7 @@ impl<'a, T: Task> Worker<'a, T> {
         self.begin_stalled_again();
         self.check_stopped();
         self.task.tick(&self.consumer, &self.ours, &self.outlet);
+        self.begin_silent_again();
         self.hold_or_go_on();
         if self.counted_at.elapsed() >= COUNTERS_EVERY {
             self.counted_at = Instant::now();
@@ -229,7 +236,9 @@ impl<'a, T: Task> Worker<'a, T> {
         }
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for held in &mut self.held {
-            let list = match held.backlog.turn(self.paused) {
+            // librdkafka drops what it has fetched when it is told to pause, and goes back to what was read last; where nothing
+            // was read yet it does not go back, and the records would never come.
+            let list = match held.backlog.turn(self.paused && held.has_read()) {
                 Some(true) => &mut pause,
                 Some(false) => &mut resume,
                 None => continue,
@@ -272,7 +281,13 @@ fn next_event<'c>(
     }
 }
 
-fn take<T: Task>(task: &mut T, held: &mut [Held<T::Shard>], outlet: &Outlet, record: &BorrowedMessage<'_>) {
+fn take<T: Task>(
+    task: &mut T,
+    consumer: &EventConsumer,
+    held: &mut [Held<T::Shard>],
+    outlet: &Outlet,
+    record: &BorrowedMessage<'_>,
+) {
     let is_its = |held: &Held<T::Shard>| {
         held.partition.partition == record.partition() && *held.partition.topic == *record.topic()
     };
@@ -280,6 +295,7 @@ fn take<T: Task>(task: &mut T, held: &mut [Held<T::Shard>], outlet: &Outlet, rec
     // it.
     let Some(index) = held.iter().position(is_its).filter(|index| held[*index].stalled_until.is_none()) else { return };
     held[index].read_to = record.offset() + 1;
+    held[index].read_at = Instant::now();
     let timestamp_ms = record.timestamp().to_millis().unwrap_or(i64::MIN);
     let place = Place { partition: &held[index].partition, offset: record.offset(), timestamp_ms };
     if held[index].has_waiting() || !task.may_take(place, held) {
@@ -287,6 +303,6 @@ fn take<T: Task>(task: &mut T, held: &mut [Held<T::Shard>], outlet: &Outlet, rec
     } else {
         let held = &mut held[index];
         held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
-        task.take(record, held, outlet);
+        suspects::take(task, consumer, record, held, outlet);
     }
 }

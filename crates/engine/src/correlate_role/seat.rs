@@ -18,7 +18,7 @@ use super::kafka_ledger::KafkaLedger;
 use super::ledger::{Trouble, Visible};
 use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard};
-use crate::attempts::{self, Attempts};
+use crate::attempts::{self, Attempts, Entry};
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
 use crate::gaps::{self, Gap};
@@ -254,7 +254,7 @@ impl Holder {
         notes.write(attempts::KEY, &attempts.record()).map_err(Trouble::Anew)?;
         let notes = attempts.suspects_any().then_some(notes);
         if notes.is_some() {
-            tracing::warn!(partition = %self.partition, "the last attempts came no further: records are taken one by one");
+            tracing::warn!(partition = %self.partition, "the last attempt came no further: records are taken a few at a time");
         }
         Ok(Watch { attempts, notes })
     }
@@ -310,9 +310,14 @@ impl Holder {
                     let payload = record.payload().unwrap_or_default();
                     let incoming = Incoming { offset: record.offset(), payload, key: record.key() };
                     taken += 1;
-                    if watch.is_suspect(incoming.offset) {
-                        self.take_suspect(&incoming, shard, watch)?;
-                        return Ok((taken, true));
+                    let entry = watch.attempts.enter(incoming.offset);
+                    if entry != Entry::Free {
+                        self.take_suspect(&incoming, entry, shard, watch)?;
+                        if entry == Entry::Condemned || watch.attempts.ends_with(incoming.offset) {
+                            return Ok((taken, true));
+                        }
+                        next = queue.poll(Duration::ZERO);
+                        continue;
                     }
                     kill_points::taking(payload);
                     shard.take(&incoming);
@@ -331,17 +336,23 @@ impl Holder {
         Ok((taken, false))
     }
 
-    /// Takes a record that may have ended the process, unless it did so often enough.
-    fn take_suspect(&self, record: &Incoming<'_>, shard: &mut Shard, watch: &mut Watch) -> Result<(), Trouble> {
-        if watch.attempts.is_condemned(record.offset) {
+    /// Takes a record that may have ended the process, unless nobody survives it.
+    fn take_suspect(
+        &self,
+        record: &Incoming<'_>,
+        entry: Entry,
+        shard: &mut Shard,
+        watch: &Watch,
+    ) -> Result<(), Trouble> {
+        if entry == Entry::Condemned {
             let (partition, offset) = (&self.partition, record.offset);
             tracing::error!(%partition, offset, "ALARM: a record that nobody survives goes to the dead letters");
             shard.condemn(record);
             return Ok(());
         }
-        let note = watch.attempts.about_to_take(record.offset);
-        let written = watch.notes.as_ref().map_or(Ok(()), |notes| notes.write(attempts::KEY, &note));
-        written.map_err(Trouble::Anew)?;
+        if let (Entry::WriteDown, Some(notes)) = (entry, &watch.notes) {
+            notes.write(attempts::KEY, &watch.attempts.record()).map_err(Trouble::Anew)?;
+        }
         kill_points::taking(record.payload);
         shard.take(record);
         Ok(())
@@ -352,12 +363,6 @@ impl Holder {
 struct Watch {
     attempts: Attempts,
     notes: Option<Notes>,
-}
-
-impl Watch {
-    fn is_suspect(&self, offset: i64) -> bool {
-        self.notes.is_some() && (self.attempts.is_suspect(offset) || self.attempts.is_condemned(offset))
-    }
 }
 
 /// How long after trouble a seat is to be taken again.

@@ -241,7 +241,7 @@ impl Shard {
         self.is_ahead = true;
         self.counters.records += 1;
         self.counters.condemned += 1;
-        self.reject(record, "whoever took it died, again and again");
+        self.reject(record, attempts::NOBODY_SURVIVES);
     }
 
     /// How many decisions wait for their transaction.

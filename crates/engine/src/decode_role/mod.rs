@@ -19,6 +19,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::BaseRecord;
 use serde::Serialize;
 
+use crate::attempts::NOBODY_SURVIVES;
 use crate::config::{Config, RawTopic};
 use crate::dead_letter;
 use crate::events::TopicPartition;
@@ -57,6 +58,8 @@ pub struct Counters {
     pub refused: u64,
     /// Records in the dead-letter topic.
     pub dead_letters: u64,
+    /// Of these, those that nobody survives.
+    pub condemned: u64,
     /// Signals of which the building is not known.
     pub unplaced: u64,
     /// Times of receipt that gave way to the record's timestamp.
@@ -231,6 +234,15 @@ impl Task for Decode {
         }
     }
 
+    fn condemn<M: Message>(&mut self, record: &M, held: &mut Held<RawTopic>, outlet: &Outlet) {
+        self.counters.records += 1;
+        self.counters.condemned += 1;
+        self.counters.dead_letters += 1;
+        let number = held.progress.take(record.offset(), record.timestamp().to_millis());
+        let receipt = Receipt { slot: held.slot, number };
+        dead_letter::send(&self.dead_letter_topic, record, NOBODY_SURVIVES, outlet, &mut held.progress, receipt);
+    }
+
     fn may_take(&mut self, place: Place<'_>, held: &[Held<RawTopic>]) -> bool {
         // Beyond the limit, only a survey made after the record was written knows who else has work left.
         let surveyed = || self.survey.end(place.partition).is_some_and(|end| place.offset < end);
@@ -238,6 +250,10 @@ impl Task for Decode {
             self.limit_ms = self.limit_ms(place.timestamp_ms, held);
         }
         place.timestamp_ms <= self.limit_ms
+    }
+
+    fn end_of(&self, partition: &TopicPartition) -> Option<i64> {
+        self.survey.end(partition)
     }
 
     fn blocked(&mut self, consumer: &EventConsumer) {

@@ -8,6 +8,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{ANSWER_WAIT, EventConsumer, list_of};
+use crate::attempts::Attempt;
 use crate::decode_role::passage::Passage;
 use crate::events::TopicPartition;
 use crate::progress::Position;
@@ -21,6 +22,8 @@ pub struct Committed {
     pub next_ms: Option<i64>,
     /// Of the partition whose holder writes the ticks: how far it has come with them.
     pub passage: Option<Passage>,
+    /// Since nothing was committed any more: how often the partition was begun, and at which record it may have ended.
+    pub attempt: Option<Attempt>,
 }
 
 /// What is committed of partitions; nothing where nothing ever was.
@@ -63,12 +66,16 @@ pub fn committable<'p>(
 /// left out.
 fn metadata(committed: &Committed) -> String {
     let passage = committed.passage.unwrap_or_default();
+    let attempt = committed.attempt.unwrap_or_default();
     let times = [
         ("mark_ms", committed.position.mark_ms),
         ("next_ms", committed.next_ms),
         ("reached_ms", passage.reached_ms),
         ("heard_ms", passage.heard_ms),
         ("tick_ms", passage.tick_ms),
+        ("begun", (attempt.begun > 0).then_some(i64::from(attempt.begun))),
+        ("at", attempt.at.map(|(offset, _)| offset)),
+        ("count", attempt.at.map(|(_, count)| count)),
     ];
     let known = times.into_iter().filter_map(|(key, ms)| Some(format!("{key}={}", ms?)));
     known.collect::<Vec<_>>().join(" ")
@@ -82,10 +89,13 @@ fn read(offset: i64, metadata: &str) -> Committed {
         .collect();
     let time = |key: &str| times.get(key).copied();
     let passage = Passage { reached_ms: time("reached_ms"), heard_ms: time("heard_ms"), tick_ms: time("tick_ms") };
+    let begun = time("begun").and_then(|begun| u32::try_from(begun).ok());
+    let attempt = Attempt { from: offset, begun: begun.unwrap_or(0), at: time("at").zip(time("count")) };
     Committed {
         position: Position { offset, mark_ms: time("mark_ms") },
         next_ms: time("next_ms"),
         passage: (passage != Passage::default()).then_some(passage),
+        attempt: (attempt.begun > 0).then_some(attempt),
     }
 }
 
@@ -102,10 +112,12 @@ mod tests {
             (None, Some(-1), passage(Some(5), None, None)),
             (Some(1_795_312_690_000), Some(1), passage(Some(2), Some(3), Some(4))),
         ] {
-            let committed = Committed { position: Position { offset: 7, mark_ms }, next_ms, passage };
+            let attempt = next_ms.map(|_| Attempt { from: 7, begun: 2, at: mark_ms.map(|_| (9, 1)) });
+            let committed = Committed { position: Position { offset: 7, mark_ms }, next_ms, passage, attempt };
             assert_eq!(read(7, &metadata(&committed)), committed);
         }
-        let nothing = Committed { position: Position { offset: 7, mark_ms: None }, next_ms: None, passage: None };
+        let position = Position { offset: 7, mark_ms: None };
+        let nothing = Committed { position, next_ms: None, passage: None, attempt: None };
         for others in ["", "somebody else's", "mark_ms=x", "a=b=c"] {
             assert_eq!(read(7, others), nothing, "{others}");
         }
@@ -115,7 +127,8 @@ mod tests {
     fn what_is_committed_carries_offset_and_times() {
         let partition = TopicPartition { topic: "t".into(), partition: 3 };
         let position = Position { offset: 7, mark_ms: Some(9) };
-        let list = committable([(&partition, Committed { position, next_ms: Some(11), passage: None })]).unwrap();
+        let committed = Committed { position, next_ms: Some(11), passage: None, attempt: None };
+        let list = committable([(&partition, committed)]).unwrap();
         let element = list.find_partition("t", 3).unwrap();
         assert_eq!((element.offset(), element.metadata()), (Offset::Offset(7), "mark_ms=9 next_ms=11"));
     }

@@ -64,6 +64,11 @@ impl Backlog {
         Some(record)
     }
 
+    /// Whether reading is held.
+    pub(super) const fn holds_reading(&self) -> bool {
+        self.held
+    }
+
     /// Whether reading is to be held (true) or to go on (false), if that changes; `all`: every partition is held.
     pub(super) fn turn(&mut self, all: bool) -> Option<bool> {
         let waiting = self.records.len();

@@ -18,10 +18,23 @@ impl<T: Task> Worker<'_, T> {
 
     /// Commits what is done and not yet committed, of all partitions if none is named.
     pub(super) fn commit(&mut self, partitions: &[TopicPartition], mode: CommitMode) {
+        self.commit_as(partitions, mode, false);
+    }
+
+    /// The same, the last time before they are let go.
+    pub(super) fn let_go(&mut self, partitions: &[TopicPartition]) {
+        self.commit_as(partitions, CommitMode::Sync, true);
+    }
+
+    fn commit_as(&mut self, partitions: &[TopicPartition], mode: CommitMode, is_leaving: bool) {
         let mut all = Vec::new();
         for held in &mut self.held {
             let passage = self.task.passage_of(&held.partition);
-            let committed = Committed { position: held.progress.position(), next_ms: held.head_ms(), passage };
+            let position = held.progress.position();
+            // Until there is progress, it stands there that the partition was begun; an end in good order takes it back.
+            let came_no_further = position == held.beginning.done && !is_leaving;
+            let attempt = came_no_further.then(|| held.attempts.now());
+            let committed = Committed { position, next_ms: held.head_ms(), passage, attempt };
             let chosen = partitions.is_empty() || partitions.contains(&held.partition);
             let says_more = committed.next_ms.is_some() || committed.passage.is_some();
             let is_new = committed.position != held.beginning.done || says_more;
@@ -80,7 +93,7 @@ impl<T: Task> Worker<'_, T> {
     pub(super) fn leave(mut self) -> Result<serde_json::Value, Failure> {
         tracing::info!(role = T::ROLE, "ending: what is under way is waited for and committed");
         self.drain(&[]);
-        self.commit(&[], CommitMode::Sync);
+        self.let_go(&[]);
         self.answer_the_unanswered();
         let counters = self.task.counters();
         drop(self.answering);

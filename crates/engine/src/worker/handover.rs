@@ -11,12 +11,13 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::backlog::Backlog;
-use super::limits::RETRY_AFTER;
+use super::limits::{RETRY_AFTER, SILENT_FOR};
 use super::task::{Beginning, Held, Task};
 use super::{Stopped, Worker};
+use crate::attempts::Attempts;
 use crate::events::TopicPartition;
 use crate::gaps::Gap;
-use crate::kafka::{ANSWER_WAIT, Committed, committed, list_of};
+use crate::kafka::{ANSWER_WAIT, Committed, committable, committed, list_of};
 use crate::progress::{Position, Progress};
 
 impl<T: Task> Worker<'_, T> {
@@ -36,6 +37,7 @@ impl<T: Task> Worker<'_, T> {
         let partitions = std::mem::take(&mut self.waiting);
         let all = committed(&self.consumer, &partitions);
         let mut list = TopicPartitionList::new();
+        let mut begun_now = 0;
         for partition in partitions {
             let begun = all.clone().and_then(|all| self.begin(&partition, &all));
             match begun {
@@ -44,6 +46,7 @@ impl<T: Task> Worker<'_, T> {
                     list.add_partition_offset(&partition.topic, partition.partition, offset)
                         .expect("an offset that a broker gave is not negative");
                     self.held.push(held);
+                    begun_now += 1;
                 }
                 Ok(Err(gap)) => self.stop(gap),
                 Err(error) => {
@@ -53,6 +56,7 @@ impl<T: Task> Worker<'_, T> {
                 }
             }
         }
+        self.write_down_beginnings(begun_now);
         if list.count() > 0 {
             // The client keeps a pause beyond the assignment that it was made in.
             if let Err(error) = self.consumer.resume(&list) {
@@ -87,13 +91,35 @@ impl<T: Task> Worker<'_, T> {
             slot: self.free_slot(),
             shard,
             progress: Progress::from(done),
+            attempts: Attempts::after(committed.and_then(|committed| committed.attempt), done.offset, log.1),
             beginning: Beginning { done, end: log.1 },
             taken_ms: done.mark_ms,
             read_to: done.offset,
+            read_at: Instant::now(),
             backlog: Backlog::default(),
             committed,
             stalled_until: None,
         }))
+    }
+
+    /// Writes down, before any of their records can end the process, that the last `count` partitions begin.
+    fn write_down_beginnings(&mut self, count: usize) {
+        let first = self.held.len() - count;
+        let mut all = Vec::with_capacity(count);
+        for held in &mut self.held[first..] {
+            let position = held.progress.position();
+            let (passage, attempt) = (self.task.passage_of(&held.partition), Some(held.attempts.now()));
+            let committed = Committed { position, next_ms: None, passage, attempt };
+            held.committed = Some(committed);
+            all.push((&held.partition, committed));
+        }
+        if all.is_empty() {
+            return;
+        }
+        let result = committable(all).and_then(|list| self.consumer.commit(&list, CommitMode::Sync));
+        if let Err(error) = result {
+            self.commit_failed(&error.to_string());
+        }
     }
 
     fn free_slot(&mut self) -> u16 {
@@ -110,7 +136,7 @@ impl<T: Task> Worker<'_, T> {
         tracing::info!(role = T::ROLE, partitions = %names(partitions), lost, "revoked");
         if !lost {
             self.drain(partitions);
-            self.commit(partitions, CommitMode::Sync);
+            self.let_go(partitions);
         }
         let is_leaving = |partition: &TopicPartition| partitions.contains(partition);
         self.ours.retain(|ours| !is_leaving(ours));
@@ -120,6 +146,21 @@ impl<T: Task> Worker<'_, T> {
         // What was not begun is not assigned here; the handover is to be answered even so.
         let leaving: Vec<_> = self.held.extract_if(.., |held| is_leaving(&held.partition)).collect();
         self.answer(self.consumer.incremental_unassign(&list_of(leaving.iter().map(|held| &held.partition))));
+    }
+
+    /// A partition whose log holds more than was read, and from which nothing comes, is begun again: whatever the client has
+    /// forgotten, no record may lie unread.
+    pub(super) fn begin_silent_again(&mut self) {
+        for held in &mut self.held {
+            let end = self.task.end_of(&held.partition).unwrap_or(0);
+            let is_silent = held.read_at.elapsed() >= SILENT_FOR && held.read_to < end && !held.backlog.holds_reading();
+            if is_silent && held.stalled_until.is_none() && self.begun_again.get(&held.partition) != Some(&end) {
+                tracing::warn!(role = T::ROLE, partition = %held.partition, read_to = held.read_to, end,
+                    "records are there and none comes; beginning again");
+                self.begun_again.insert(held.partition.clone(), end);
+                held.stalled_until = Some(Instant::now());
+            }
+        }
     }
 
     /// A partition with something undeliverable gives up what it holds and is read again from what is committed.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use rdkafka::message::Message;
 
 use super::backlog::Backlog;
+use crate::attempts::Attempts;
 use crate::decode_role::passage::Passage;
 use crate::events::TopicPartition;
 use crate::kafka::{Committed, EventConsumer};
@@ -54,11 +55,17 @@ pub trait Task {
     /// Whether a record may be taken yet; if not, it waits, in front of those after it.
     fn may_take(&mut self, place: Place<'_>, held: &[Held<Self::Shard>]) -> bool;
 
+    /// The offset after the last record of a partition's log, as far as it is known.
+    fn end_of(&self, partition: &TopicPartition) -> Option<i64>;
+
     /// Records wait, and none of them may be taken.
     fn blocked(&mut self, consumer: &EventConsumer);
 
     /// Takes a record: its number in `progress` is in the receipt of everything made of it.
     fn take<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
+
+    /// Passes over a record that nobody survives: it goes to the dead letters.
+    fn condemn<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
 
     /// What is to be done a few times a second; `ours`: what the group gave us, begun or not.
     fn tick(&mut self, consumer: &EventConsumer, ours: &BTreeSet<TopicPartition>, outlet: &Outlet);
@@ -77,12 +84,16 @@ pub struct Held<S> {
     pub shard: S,
     /// How far it is done.
     pub progress: Progress,
+    /// What was attempted since it came no further.
+    pub attempts: Attempts,
     /// Where it began.
     pub beginning: Beginning,
     /// The largest timestamp of any record taken, or known from what is committed.
     pub taken_ms: Option<i64>,
     /// The offset after the last record read, taken or not.
     pub read_to: i64,
+    /// When that was.
+    pub(super) read_at: Instant,
     pub(super) backlog: Backlog,
     pub(super) committed: Option<Committed>,
     /// Something made of it could not be delivered: from then on it is to be begun again.
@@ -99,6 +110,12 @@ impl<S> Held<S> {
     pub(super) fn head(&self) -> Option<Place<'_>> {
         let (timestamp_ms, offset) = self.head_ms().zip(self.backlog.head_offset())?;
         Some(Place { partition: &self.partition, offset, timestamp_ms })
+    }
+
+    /// Whether any record was read since it began.
+    #[must_use]
+    pub const fn has_read(&self) -> bool {
+        self.read_to > self.beginning.done.offset
     }
 
     /// Whether records wait.
