@@ -1,8 +1,8 @@
 //! A city's night on a real broker: raw records in, decisions out, and everything that stands there compared.
 //!
 //! What is expected is computed by the pure crates alone, from what the topics hold: the signals from the raw records,
-//! the decisions from the signals in the order of their offsets, ticks included. What is not as it must be fails the test
-//! that asked, and says where.
+//! the decisions from the signals in the order of their offsets, ticks included. What is not as it must be fails the
+//! test that asked, and says where.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! The correlate role on a real broker: replays leave no trace, members come and go, a policy is put in force, and who may
-//! not start does not.
+//! The correlate role on a real broker: replays leave no trace, members come and go, a policy is put in force, and who
+//! may not start does not.
 
 // Support functions fail the test that calls them, and say where.
 #![allow(clippy::unwrap_used)]
@@ -36,8 +36,8 @@ fn ended_well(members: Vec<Member>) {
     }
 }
 
-/// The night is read again by the decode role from its beginning, and from its second half: the signals topic holds much
-/// of it three times, and nothing changes downstream.
+/// The night is read again by the decode role from its beginning, and from its second half: the signals topic holds
+/// much of it three times, and nothing changes downstream.
 #[test]
 fn a_replay_of_the_decode_role_leaves_no_trace() {
     let broker = Broker::start();
@@ -149,8 +149,8 @@ fn who_may_not_start_does_not() {
     assert!(said.contains("missing") && said.contains("fenghuo topics --create"), "{said}");
 }
 
-/// A signal that ends the process whenever it is taken: after three deaths without progress it goes to the dead letters,
-/// and everything else is decided.
+/// A signal that ends the process whenever it is taken: after three deaths without progress it goes to the dead
+/// letters, and everything else is decided.
 #[test]
 fn a_record_that_kills_is_passed_over() {
     let broker = Broker::start();
@@ -196,8 +196,8 @@ fn a_record_that_kills_is_passed_over() {
     stage.check(&city);
 }
 
-/// A policy is put in force in the midst of a night: what comes behind it is judged by it, also after a restart with the
-/// configuration as it was, and the sequence can be repeated.
+/// A policy is put in force in the midst of a night: what comes behind it is judged by it, also after a restart with
+/// the configuration as it was, and the sequence can be repeated.
 #[test]
 fn a_policy_is_put_in_force_and_stays() {
     let broker = Broker::start();

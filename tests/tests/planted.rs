@@ -14,8 +14,8 @@ use fenghuo_tests::tree::root;
 /// Where faults may be planted: what decides, the nouns that it decides with, and what publishes each decision once.
 const PLANTED_IN: [&str; 3] = ["crates/correlate/src/", "crates/model/src/", "crates/engine/src/correlate_role/"];
 
-/// What a fault may break beside a clause: promises of the design, held by the model checker, by the oracle's restarts and
-/// by the simulation.
+/// What a fault may break beside a clause: promises of the design, held by the model checker, by the oracle's restarts
+/// and by the simulation.
 const PROMISES: [&str; 3] = ["publication", "state", "exactly-once"];
 
 /// So many faults are promised, and so many of them for the promise that each decision is published once.

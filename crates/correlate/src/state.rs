@@ -1,9 +1,9 @@
 //! State: what a correlator remembers, as records that a log can keep, so that another one can go on from them.
 //!
-//! The records are kept by key, the last of each key counting, as a compacted topic does. A [`Correlator`] that was told
-//! to [`keep_changes`](Correlator::keep_changes) says after any number of inputs which records are other ones now
-//! ([`Correlator::changes`]), and [`Correlator::restore`] makes of all records a correlator that decides on as the first
-//! one would have, to the byte. What is gone loses its record, so that there are as many as there is alive:
+//! The records are kept by key, the last of each key counting, as a compacted topic does. A [`Correlator`] that was
+//! told to [`keep_changes`](Correlator::keep_changes) says after any number of inputs which records are other ones now
+//! ([`Correlator::changes`]), and [`Correlator::restore`] makes of all records a correlator that decides on as the
+//! first one would have, to the byte. What is gone loses its record, so that there are as many as there is alive:
 //!
 //! | key | record |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | `accepted` | the signals accepted between two calls, for duplicates; gone when their horizon is |
 //! | `unplaced` | when a device's fire without a building was last decided on |
 //!
-//! `key.rs` has the keys, `records.rs` the records, `envelope.rs` their bytes; `write.rs` and `read.rs` are the way there
-//! and back. Ids stand in the records, never a registry's numbers: the registry may be another one by then.
+//! `key.rs` has the keys, `records.rs` the records, `envelope.rs` their bytes; `write.rs` and `read.rs` are the way
+//! there and back. Ids stand in the records, never a registry's numbers: the registry may be another one by then.
 
 mod envelope;
 mod key;
@@ -112,8 +112,8 @@ impl Correlator {
         self.counters_written = Some(None);
     }
 
-    /// Appends the records of state that are other ones than at the last call, each once, in the order of regions; without
-    /// [`Self::keep_changes`], nothing.
+    /// Appends the records of state that are other ones than at the last call, each once, in the order of regions;
+    /// without [`Self::keep_changes`], nothing.
     pub fn changes(&mut self, out: &mut Vec<StateChange>) {
         if let Some(written) = &mut self.counters_written
             && written.as_ref() != Some(&self.counters)

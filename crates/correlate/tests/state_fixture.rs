@@ -1,7 +1,7 @@
 //! A state that an earlier Fenghuo wrote, kept as it is: what reads it now must go on from it as that one would have.
 //!
-//! `FENGHUO_WRITE_FIXTURE=1 cargo test -p fenghuo-correlate --test state_fixture` writes it anew, which only a new version of the
-//! form is a reason for: the old one stays beside it then, for as long as its version is read.
+//! `FENGHUO_WRITE_FIXTURE=1 cargo test -p fenghuo-correlate --test state_fixture` writes it anew, which only a new
+//! version of the form is a reason for: the old one stays beside it then, for as long as its version is read.
 
 #![expect(clippy::unwrap_used, reason = "where the world of a test is not as it should be, the test fails")]
 

@@ -1,10 +1,11 @@
-//! Records that kill: what ends the process again and again is found, and goes to the dead letters; its neighbours go on.
+//! Records that kill: what ends the process again and again is found, and goes to the dead letters; its neighbours go
+//! on.
 //!
-//! Every beginning of a partition is written down, outside of transactions, so that `kill -9` cannot undo it; an end in good
-//! order takes it back. If the one before came no further, the records that it may have read are taken a stretch at a time,
-//! and each stretch is written down before it is taken. Of the stretch in which that one ended, the next takes the records
-//! one by one, written down likewise; the record at which it ends is not taken again. So a record kills three times since
-//! the last progress, and whoever merely died takes no longer over its records.
+//! Every beginning of a partition is written down, outside of transactions, so that `kill -9` cannot undo it; an end in
+//! good order takes it back. If the one before came no further, the records that it may have read are taken a stretch
+//! at a time, and each stretch is written down before it is taken. Of the stretch in which that one ended, the next
+//! takes the records one by one, written down likewise; the record at which it ends is not taken again. So a record
+//! kills three times since the last progress, and whoever merely died takes no longer over its records.
 
 use serde::{Deserialize, Serialize};
 
@@ -123,8 +124,8 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    /// A process that dies of the record `deadly` whenever it takes it, and otherwise commits every thousand records: how
-    /// often it dies, which records were condemned, and how often anything was written down.
+    /// A process that dies of the record `deadly` whenever it takes it, and otherwise commits every thousand records:
+    /// how often it dies, which records were condemned, and how often anything was written down.
     fn live(deadly: i64, end: i64) -> (u32, Vec<i64>, u32) {
         let (mut committed, mut written, mut deaths) = (0, None::<String>, 0);
         let (mut condemned, mut notes) = (Vec::new(), 0);

@@ -1,5 +1,5 @@
-//! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`; and records
-//! that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`.
+//! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`; and
+//! records that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`.
 //!
 //! Only builds with debug assertions look at the variables; in a release build the points are nothing.
 

@@ -1,5 +1,5 @@
-//! Records of the state topic that are written at once, outside of any transaction: what must stand there whatever becomes
-//! of the transaction that is under way.
+//! Records of the state topic that are written at once, outside of any transaction: what must stand there whatever
+//! becomes of the transaction that is under way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

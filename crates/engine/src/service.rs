@@ -155,8 +155,8 @@ fn as_one(shutdown: &Shutdown, role: impl FnOnce() -> Result<Value, Failure>) ->
     role()
 }
 
-/// Refuses to start where a topic of the role is missing or kept in a way that the guarantees cannot rest on: a mistyped
-/// name must not become an empty topic that nobody reads, a state that is deleted would forget fires.
+/// Refuses to start where a topic of the role is missing or kept in a way that the guarantees cannot rest on: a
+/// mistyped name must not become an empty topic that nobody reads, a state that is deleted would forget fires.
 fn require_topics(config: &Config, role: Role, shutdown: &Shutdown) -> Result<(), Failure> {
     let topics = &config.topics;
     let mut needed = vec![&topics.signals, &topics.dead_letter];

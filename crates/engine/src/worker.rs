@@ -236,8 +236,8 @@ impl<'a, T: Task> Worker<'a, T> {
         }
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for held in &mut self.held {
-            // librdkafka drops what it has fetched when it is told to pause, and goes back to what was read last; where nothing
-            // was read yet it does not go back, and the records would never come.
+            // librdkafka drops what it has fetched when it is told to pause, and goes back to what was read last; where
+            // nothing was read yet it does not go back, and the records would never come.
             let list = match held.backlog.turn(self.paused && held.has_read()) {
                 Some(true) => &mut pause,
                 Some(false) => &mut resume,

@@ -1,8 +1,8 @@
 //! A subscriber of the dispatch topic: the pattern for command centres, broadcasts and consoles downstream.
 //!
-//! Three things matter and are shown here: read only what is committed (`isolation.level=read_committed`); drop
-//! repeats by (incident, revision), because a restart may publish a decision again; and start from the earliest
-//! record when the group is new, because a fire that burns already is news too.
+//! Three things matter and are shown here: read only what is committed (`isolation.level=read_committed`); drop repeats
+//! by (incident, revision), because what a fault beyond Kafka's transactions hid is published again; and start from the
+//! earliest record when the group is new, because a fire that burns already is news too.
 //!
 //!     cargo run -p fenghuo-sinks --example subscriber -- --brokers 127.0.0.1:9092
 

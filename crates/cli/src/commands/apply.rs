@@ -10,8 +10,8 @@ use crate::failure::{Failure, Outcome};
 
 /// Puts the configured policy in force: a record in every signals partition, from which on its rules judge
 ///
-/// The running members need no restart, and a restart alone changes no rule: what is in force stands in the log, so that
-/// every decision has one policy and can be made again. Open incidents and evidence stay.
+/// The running members need no restart, and a restart alone changes no rule: what is in force stands in the log, so
+/// that every decision has one policy and can be made again. Open incidents and evidence stay.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   fenghuo policy policy.toml

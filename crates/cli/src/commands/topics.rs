@@ -30,7 +30,8 @@ pub struct Args {
     /// Replicas of each partition of created topics
     #[arg(long, default_value_t = 1, requires = "create", value_parser = clap::value_parser!(i32).range(1..))]
     replication: i32,
-    /// How long created topics keep records, by their timestamps, such as 30d or forever [default: the least that works]
+    /// How long created topics keep records, by their timestamps, such as 30d or forever [default: the least that
+    /// works]
     #[arg(long, requires = "create", value_name = "DURATION", value_parser = keep_ms)]
     keep: Option<i64>,
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! What a shard keeps beside its windows: whose they are, how far they have come, and what was taken of every raw partition.
+//! What a shard keeps beside its windows: whose they are, how far they have come, and what was taken of every raw
+//! partition.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ pub struct Header {
     pub partitions: i32,
     /// The offset of the next signal.
     pub next_offset: i64,
-    /// When the last transaction was written, Unix milliseconds of the writer's clock: only to find its decisions again.
+    /// When the last transaction was written, Unix milliseconds of the writer's clock: only to find its decisions
+    /// again.
     pub written_ms: i64,
     /// The highest signal taken of every raw partition.
     pub marks: Vec<(String, i32, Mark)>,

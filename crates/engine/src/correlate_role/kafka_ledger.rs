@@ -1,8 +1,8 @@
 //! The ledger of a partition on Kafka: transactions of ids of its own, used strictly in turn, and the state topic.
 //!
 //! The ids are made of group, topic and partition, so that whoever holds the partition next has the same ones: its
-//! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids in
-//! turn let the broker finish one transaction while the next is written; each still ends before the next begins.
+//! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids
+//! in turn let the broker finish one transaction while the next is written; each still ends before the next begins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -115,7 +115,8 @@ pub trait Ledger {
     /// The end was not reached.
     fn state(&mut self) -> Result<StateRecords, Trouble>;
 
-    /// The decisions that are visible on dispatch and watch and were published at or after an instant (Unix milliseconds).
+    /// The decisions that are visible on dispatch and watch and were published at or after an instant (Unix
+    /// milliseconds).
     ///
     /// # Errors
     /// The end was not reached.

@@ -1,7 +1,7 @@
 //! The correlate role: signals in, decisions out, exactly once; one shard for each partition, which nobody else writes.
 //!
-//! Here is the group's side: partitions come and go, and each that is ours has a seat ([`seat`]), a thread that holds its
-//! shard. A shard ([`shard`]) goes on from the state that its predecessor wrote, and writes by transactions what it
+//! Here is the group's side: partitions come and go, and each that is ours has a seat ([`seat`]), a thread that holds
+//! its shard. A shard ([`shard`]) goes on from the state that its predecessor wrote, and writes by transactions what it
 //! consumed, decided and remembers ([`ledger`]), on Kafka ([`kafka_ledger`]). Whatever goes wrong, the seat is left and
 //! taken again from what the log says. A reader of its own ([`read_back`]) sees to it that what was published is there.
 

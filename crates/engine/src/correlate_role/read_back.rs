@@ -1,7 +1,7 @@
 //! An independent reader of the dispatch topic: what it does not see in time is published again.
 //!
-//! It knows nothing of transactions and offsets of the shards; it reads as a subscriber would, committed records only, and
-//! tells every seat of the process which decisions it saw.
+//! It knows nothing of transactions and offsets of the shards; it reads as a subscriber would, committed records only,
+//! and tells every seat of the process which decisions it saw.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
 //! What was taken of every raw partition, so that a replay of the decode role leaves no trace.
 //!
 //! A signal carries where it came from: `topic/partition/offset`, with `/index` for those after the first of a record.
-//! Along one raw partition these only rise, so that a signal that is not above the highest taken was taken before; it is
-//! dropped before the clock moves. A raw topic that was deleted and made again begins at offset 0: there signals are
+//! Along one raw partition these only rise, so that a signal that is not above the highest taken was taken before; it
+//! is dropped before the clock moves. A raw topic that was deleted and made again begins at offset 0: there signals are
 //! received later than anything taken, which no replay is, and are taken, for no fire may be lost.
 
 use std::collections::HashMap;

@@ -1,9 +1,10 @@
-//! The windows of one signals partition and their way through a ledger: begun from state, one transaction after the other.
+//! The windows of one signals partition and their way through a ledger: begun from state, one transaction after the
+//! other.
 //!
 //! A shard knows no Kafka, no thread and no clock: records and times are arguments, and what it wants written is a
-//! [`Transaction`]. Whatever goes wrong with a ledger, the shard is dropped and another one begins from what the log says;
-//! nothing is ever retried in place. That is why a crash at any point changes no decision: each transaction holds the
-//! offsets it consumed, the decisions they caused and the state after them, or none of it.
+//! [`Transaction`]. Whatever goes wrong with a ledger, the shard is dropped and another one begins from what the log
+//! says; nothing is ever retried in place. That is why a crash at any point changes no decision: each transaction holds
+//! the offsets it consumed, the decisions they caused and the state after them, or none of it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -139,7 +140,8 @@ pub struct Shard {
     header: Header,
     replays: Replays,
     outbox: Outbox,
-    /// Decisions that were visible when the shard began, id and bytes: what of them is decided again is not published again.
+    /// Decisions that were visible when the shard began, id and bytes: what of them is decided again is not published
+    /// again.
     visible: HashSet<(String, Vec<u8>)>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,
@@ -151,8 +153,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Goes on from what the log says. In this order: nobody else writes any more, then what was committed, the state up
-    /// to its end, and what is visible of the last decisions.
+    /// Goes on from what the log says. In this order: nobody else writes any more, then what was committed, the state
+    /// up to its end, and what is visible of the last decisions.
     ///
     /// # Errors
     /// The ledger cannot be read, belongs to somebody else, or the log lacks what is to be read next.
@@ -309,8 +311,8 @@ impl Shard {
         self.outbox.next_due_ms()
     }
 
-    /// Everything that is to become visible at once; `now_ms` is the caller's monotonic clock, `published_at_ms` the time
-    /// of day (Unix milliseconds) that the decisions' headers say.
+    /// Everything that is to become visible at once; `now_ms` is the caller's monotonic clock, `published_at_ms` the
+    /// time of day (Unix milliseconds) that the decisions' headers say.
     pub fn transaction(&mut self, now_ms: i64, published_at_ms: i64) -> Transaction {
         let due_ms = now_ms + READ_BACK_WITHIN_MS;
         let mut messages = self.outbox.overdue(now_ms, due_ms);

@@ -31,7 +31,8 @@ impl<T: Task> Worker<'_, T> {
         for held in &mut self.held {
             let passage = self.task.passage_of(&held.partition);
             let position = held.progress.position();
-            // Until there is progress, it stands there that the partition was begun; an end in good order takes it back.
+            // Until there is progress, it stands there that the partition was begun; an end in good order takes it
+            // back.
             let came_no_further = position == held.beginning.done && !is_leaving;
             let attempt = came_no_further.then(|| held.attempts.now());
             let committed = Committed { position, next_ms: held.head_ms(), passage, attempt };

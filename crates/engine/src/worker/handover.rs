@@ -148,8 +148,8 @@ impl<T: Task> Worker<'_, T> {
         self.answer(self.consumer.incremental_unassign(&list_of(leaving.iter().map(|held| &held.partition))));
     }
 
-    /// A partition whose log holds more than was read, and from which nothing comes, is begun again: whatever the client has
-    /// forgotten, no record may lie unread.
+    /// A partition whose log holds more than was read, and from which nothing comes, is begun again: whatever the
+    /// client has forgotten, no record may lie unread.
     pub(super) fn begin_silent_again(&mut self) {
         for held in &mut self.held {
             let end = self.task.end_of(&held.partition).unwrap_or(0);

@@ -1,5 +1,5 @@
-//! Records that may have ended the process: what is attempted is written down, as metadata of the committed offset, before
-//! they are taken; one that nobody survives is passed over ([`crate::attempts`]).
+//! Records that may have ended the process: what is attempted is written down, as metadata of the committed offset,
+//! before they are taken; one that nobody survives is passed over ([`crate::attempts`]).
 
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::message::Message;
