@@ -211,6 +211,32 @@ pub fn is_refusal(error: &KafkaError) -> bool {
     )
 }
 
+/// The right that is missing where the broker refuses us, as Kafka's access lists call it; nothing if it was not refused.
+#[must_use]
+pub fn missing_right(error: &KafkaError) -> Option<&'static str> {
+    Some(match error.rdkafka_error_code()? {
+        RDKafkaErrorCode::TopicAuthorizationFailed => {
+            "READ on raw, signals and state topics, WRITE on signals, dispatch, watch, state and dead letters, \
+             DESCRIBE and DESCRIBE_CONFIGS on all"
+        }
+        RDKafkaErrorCode::GroupAuthorizationFailed => "READ on the consumer groups that begin with kafka.group",
+        RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
+            "WRITE and DESCRIBE on the transactional ids that begin with kafka.group"
+        }
+        RDKafkaErrorCode::ClusterAuthorizationFailed => "IDEMPOTENT_WRITE on the cluster",
+        _ => return None,
+    })
+}
+
+/// What the broker said, and the right that it misses, if it refuses us.
+#[must_use]
+pub fn refusal(what: &str, error: &KafkaError) -> String {
+    match missing_right(error) {
+        Some(right) => format!("{what}: {error}; needed is {right}"),
+        None => format!("{what}: {error}"),
+    }
+}
+
 /// Waits until a broker answers, as long as the configuration says.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use crate::config::{Config, RegistrySource};
 use crate::correlate_role;
 use crate::decode_role::Decode;
 use crate::failure::Failure;
-use crate::kafka::{connect, is_refusal};
+use crate::kafka::{connect, is_refusal, refusal};
 use crate::sources::{Rules, read_files, read_topic};
 use crate::topics::compare;
 use crate::worker::{Task, Worker};
@@ -183,7 +183,7 @@ fn require_topics(config: &Config, role: Role, shutdown: &Shutdown) -> Result<()
 /// The failure of a question about a topic: refused, or unanswered.
 pub(crate) fn failure_of_question(config: &Config, topic: &str, error: &KafkaError) -> Failure {
     let brokers = config.kafka.brokers.clone();
-    let reason = format!("topic {topic}: {error}");
+    let reason = refusal(&format!("topic {topic}"), error);
     if is_refusal(error) {
         Failure::Refused { brokers, reason }
     } else {

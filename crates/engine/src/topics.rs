@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Serialize;
 
 use crate::config::{Config, RegistrySource};
@@ -169,7 +169,13 @@ type Shape = Option<(usize, usize)>;
 fn shape(config: &Config, reader: &EventConsumer, topic: &str) -> Result<Shape, Failure> {
     let asked = reader.fetch_metadata(Some(topic), ANSWER_WAIT);
     let metadata = asked.map_err(|error| failure_of_question(config, topic, &error))?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    // A topic that we may not even look at is not missing.
+    let refused = found.and_then(rdkafka::metadata::MetadataTopic::error).map(RDKafkaErrorCode::from);
+    if let Some(error) = refused.map(KafkaError::MetadataFetch).filter(is_refusal) {
+        return Err(failure_of_question(config, topic, &error));
+    }
+    let found = found.filter(|found| found.error().is_none());
     let partitions = found.map(rdkafka::metadata::MetadataTopic::partitions).unwrap_or_default();
     let replicas = partitions.iter().map(|partition| partition.replicas().len()).min();
     Ok(replicas.map(|replicas| (partitions.len(), replicas)))
@@ -204,7 +210,7 @@ async fn create(
     let options = AdminOptions::new().operation_timeout(Some(CREATE_WAIT));
     let outcome = admin.create_topics([&topic], &options).await;
     match outcome.map_err(|error| failure_of_question(config, &needed.topic, &error))?.into_iter().next() {
-        None | Some(Ok(_) | Err((_, rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+        None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
         Some(Err((topic, code))) => {
             let error = KafkaError::AdminOp(code);
             if is_refusal(&error) {

@@ -18,7 +18,7 @@ use crate::config::{Config, Kafka};
 use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
 use crate::gaps::Gap;
-use crate::kafka::{ANSWER_WAIT, EventConsumer, consumer, is_refusal, producer};
+use crate::kafka::{ANSWER_WAIT, EventConsumer, consumer, is_refusal, producer, refusal};
 use crate::outlet::{Answer, CLOCK, Outlet, Receipt};
 use crate::service::Shutdown;
 
@@ -190,8 +190,12 @@ impl<'a, T: Task> Worker<'a, T> {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
             self.stall_before_gaps();
         }
-        let what = if is_refusal(error) { "the broker refuses us; trying on" } else { "trouble with Kafka; trying on" };
-        self.say(error, what);
+        if is_refusal(error) {
+            let reason = self.noted.last_error().map(|(_, reason)| reason).unwrap_or_default();
+            let reason = refusal(&reason, error);
+            return Err(Failure::Refused { brokers: self.kafka.brokers.clone(), reason });
+        }
+        self.say(error, "trouble with Kafka; trying on");
         Ok(())
     }
 

@@ -18,7 +18,9 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
 use crate::config::{Kafka, Topics};
 use crate::events::TopicPartition;
-use crate::kafka::{ANSWER_WAIT, EventConsumer, committed, is_refusal, partition_count, transactional, whole_reader};
+use crate::kafka::{
+    ANSWER_WAIT, EventConsumer, committed, is_refusal, partition_count, refusal, transactional, whole_reader,
+};
 use crate::kill_points;
 
 /// Transactional ids of one partition, used in turn.
@@ -352,5 +354,5 @@ fn anew(error: &KafkaError, what: &str) -> Trouble {
 
 /// Refused for good, or to be begun anew.
 fn trouble(error: &KafkaError, what: &str) -> Trouble {
-    if is_refusal(error) { Trouble::Refused(format!("{what}: {error}")) } else { anew(error, what) }
+    if is_refusal(error) { Trouble::Refused(refusal(what, error)) } else { anew(error, what) }
 }

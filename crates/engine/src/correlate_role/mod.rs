@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
 use crate::gaps::Gap;
-use crate::kafka::{EventConsumer, consumer, ends_reader, is_refusal, list_of};
+use crate::kafka::{EventConsumer, consumer, ends_reader, is_refusal, list_of, refusal};
 use crate::service::Shutdown;
 use crate::sources::Rules;
 use crate::worker::Rarely;
@@ -265,11 +265,15 @@ impl<'a> Correlation<'a> {
         if let Some((code, reason)) = self.consumer().client().fatal_error() {
             return Err(Failure::Client { role: ROLE, reason: format!("{code}: {reason}") });
         }
+        let reason = self.noted.last_error().map(|(_, reason)| reason).unwrap_or_default();
+        if is_refusal(error) {
+            return Err(Failure::Refused {
+                brokers: self.office.kafka.brokers.clone(),
+                reason: refusal(&reason, error),
+            });
+        }
         if self.trouble.is_due() {
-            let reason = self.noted.last_error().map(|(_, reason)| reason).unwrap_or_default();
-            let what =
-                if is_refusal(error) { "the broker refuses us; trying on" } else { "trouble with Kafka; trying on" };
-            tracing::warn!(role = ROLE, %error, reason, "{what}");
+            tracing::warn!(role = ROLE, %error, reason, "trouble with Kafka; trying on");
         }
         Ok(())
     }
