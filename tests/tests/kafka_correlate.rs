@@ -293,3 +293,29 @@ fn a_signals_partition_before_a_gap_stands_alone_until_that_is_accepted() {
     wait(std::slice::from_ref(&member), || reached(0));
     ended_well(vec![member]);
 }
+
+/// A static member dies between giving up a partition and the round in which another would get it, and is back at once:
+/// the group moves nothing then, and what it gave up belongs to nobody until a member calls for another round.
+#[test]
+fn what_the_group_gave_to_nobody_finds_an_owner() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "orphan");
+    let start = |name: &str, kill_at: Option<&str>| {
+        let mut command = fenghuo();
+        command.args(["run", "--set", &format!("kafka.instance={name}"), "--config"]).arg(&stage.stage.config);
+        command.envs(kill_at.map(|point| ("FENGHUO_KILL_AT", point)));
+        Member::spawn(command, stage.stage.path(), name).unwrap()
+    };
+    stage.produce(&records);
+    let mut first = start("first", Some("given-up"));
+    wait(&[], || first.log().matches("correlate_role: begun").count() >= 4);
+    let second = start("second", None);
+    wait(std::slice::from_ref(&second), || first.ended().unwrap().is_some());
+    let first = start("first", None);
+    stage.settle(&[&first, &second]);
+    let called = [&first, &second].map(|member| member.log().matches("calling for another round").count());
+    println!("called for another round: {called:?}");
+    ended_well(vec![first, second]);
+    stage.check(&city);
+}

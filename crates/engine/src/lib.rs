@@ -20,6 +20,7 @@ pub mod gaps;
 pub mod kafka;
 pub mod kill_points;
 pub mod notes;
+pub mod orphans;
 pub mod outlet;
 pub mod progress;
 pub mod service;

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -19,6 +20,7 @@ use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
 use crate::gaps::Gap;
 use crate::kafka::{ANSWER_WAIT, EventConsumer, consumer, is_refusal, producer, refusal};
+use crate::orphans::{self, Orphans};
 use crate::outlet::{Answer, CLOCK, Outlet, Receipt};
 use crate::service::Shutdown;
 
@@ -56,6 +58,7 @@ pub struct Worker<'a, T: Task> {
     passed: Vec<Passed>,
     /// The ends of logs for which a silent partition was begun again, so that it is once for each.
     begun_again: BTreeMap<TopicPartition, i64>,
+    orphans: Receiver<Orphans>,
     wait_until: Instant,
     next_slot: u16,
     paused: bool,
@@ -93,6 +96,7 @@ impl<'a, T: Task> Worker<'a, T> {
             stopped: Vec::new(),
             passed: Vec::new(),
             begun_again: BTreeMap::new(),
+            orphans: orphans::watch(&config.kafka, T::ROLE, topics)?,
             wait_until: now,
             next_slot: 0,
             paused: false,
@@ -222,11 +226,24 @@ impl<'a, T: Task> Worker<'a, T> {
         self.check_stopped();
         self.task.tick(&self.consumer, &self.ours, &self.outlet);
         self.begin_silent_again();
+        self.call_for_orphans();
         self.hold_or_go_on();
         if self.counted_at.elapsed() >= COUNTERS_EVERY {
             self.counted_at = Instant::now();
             let (in_flight, stopped) = (self.outlet.in_flight(), self.stopped.len());
             tracing::info!(role = T::ROLE, in_flight, stopped, counters = %self.task.counters(), "counted");
+        }
+    }
+
+    /// Calls for another round where the group gave partitions to nobody, if that is ours to do.
+    fn call_for_orphans(&self) {
+        let Some(orphans) = self.orphans.try_iter().last().filter(|orphans| !orphans.partitions.is_empty()) else {
+            return;
+        };
+        if orphans.first_owned.as_ref().is_some_and(|first| self.ours.contains(first)) {
+            tracing::warn!(role = T::ROLE, partitions = ?orphans.partitions, "nobody has them; calling for another round");
+            let topics = self.task.topics();
+            orphans::call(&self.consumer, &topics.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
 

@@ -31,6 +31,8 @@ use crate::events::{Answering, Event, Noted, TopicPartition};
 use crate::failure::Failure;
 use crate::gaps::Gap;
 use crate::kafka::{EventConsumer, consumer, ends_reader, is_refusal, list_of, refusal};
+use crate::kill_points;
+use crate::orphans::{self, Orphans};
 use crate::service::Shutdown;
 use crate::sources::Rules;
 use crate::worker::Rarely;
@@ -56,6 +58,7 @@ struct Correlation<'a> {
     noted: Arc<Noted>,
     reports: Receiver<Report>,
     seen: Receiver<Arc<Visible>>,
+    orphans: Receiver<Orphans>,
     seats: Vec<Seat>,
     next_seat: u64,
     counters: Counters,
@@ -108,6 +111,7 @@ impl<'a> Correlation<'a> {
             noted,
             reports,
             seen,
+            orphans: orphans::watch(&config.kafka, ROLE, vec![topic.to_owned()])?,
             seats: Vec::new(),
             next_seat: 0,
             counters: Counters::default(),
@@ -137,12 +141,25 @@ impl<'a> Correlation<'a> {
             while let Ok(decision) = self.seen.try_recv() {
                 self.seats.iter().for_each(|seat| seat.seen(&decision));
             }
+            self.call_for_orphans();
             if self.counted_at.elapsed() >= COUNTERS_EVERY {
                 self.counted_at = Instant::now();
                 tracing::info!(role = ROLE, seats = self.seats.len(), counters = %self.counted(), "counted");
             }
         }
         self.leave()
+    }
+
+    /// Calls for another round where the group gave partitions to nobody, if that is ours to do.
+    fn call_for_orphans(&self) {
+        let Some(orphans) = self.orphans.try_iter().last().filter(|orphans| !orphans.partitions.is_empty()) else {
+            return;
+        };
+        let is_ours = |first: &TopicPartition| self.seats.iter().any(|seat| seat.partition == *first);
+        if orphans.first_owned.as_ref().is_some_and(is_ours) {
+            tracing::warn!(role = ROLE, partitions = ?orphans.partitions, "nobody has them; calling for another round");
+            orphans::call(self.consumer(), &[&self.office.topics.signals]);
+        }
     }
 
     fn next_event(&self) -> Event<'static> {
@@ -184,7 +201,7 @@ impl<'a> Correlation<'a> {
             std::mem::take(&mut self.seats).into_iter().partition(|seat| partitions.contains(&seat.partition));
         self.seats = staying;
         self.close(&leaving, lost);
-        // What is not assigned here yet need not be unassigned, but the handover must be answered.
+        kill_points::pass("given-up");
     }
 
     /// Lets seats write what they have taken, within the configured time; then their partitions are let go.
