@@ -4,6 +4,9 @@
 //! readings, some nuisance, a few fires. A bench whose result nobody looks at may measure an error path for years;
 //! hence each prints how much came out, and a hash of it, and runs once in every test run.
 
+pub mod load;
+pub mod work;
+
 use std::io::{self, Write};
 
 use fenghuo_city::{City, Plan, RawRecord};
