@@ -58,7 +58,9 @@ impl Work {
             "decode/gb26875" => (RECORDS, What::Decode(of(Channel::Gb26875))),
             "decode/ctwing" => (RECORDS, What::Decode(of(Channel::Ctwing))),
             "decode/signal" => (RECORDS, What::Decode(of(Channel::Signal))),
-            "correlate/night" => (5_000, What::Correlate(known, inputs(&city, &policy).into_iter().take(5_000).collect())),
+            "correlate/night" => {
+                (5_000, What::Correlate(known, inputs(&city, &policy).into_iter().take(5_000).collect()))
+            }
             "correlate/mix" => (5_000, What::Correlate(known, as_inputs(mix(&names, 5_000, 1)))),
             "correlate/storm" => (1_000, What::Correlate(known, as_inputs(storm(&names, 1_000)))),
             "correlate/repeating" => (3_000, What::Correlate(known, as_inputs(repeating(&names[..500], 3_000)))),

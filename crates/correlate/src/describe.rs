@@ -10,6 +10,7 @@ use fenghuo_model::{Decision, Policy};
 use crate::evidence::{DeviceKey, Piece, Voice};
 use crate::incident::Incident;
 use crate::incidents::{Incidents, Slot};
+use crate::neighbourhoods::Neighbourhoods;
 
 /// Of more evidence than twice this, the earliest and the latest so many are shown.
 const SHOWN_AT_EITHER_END: usize = 32;
@@ -21,6 +22,7 @@ pub(crate) struct Scribe<'s> {
     pub(crate) policy: &'s Policy,
     /// The policy's largest radius, metres.
     pub(crate) largest_radius_m: Option<f64>,
+    pub(crate) neighbourhoods: &'s Neighbourhoods,
 }
 
 /// An incident that the signal at work has changed, as it was before the signal.
@@ -114,16 +116,28 @@ impl Scribe<'_> {
     /// The ids of the other open confirmed incidents with a building near one of this one's, sorted.
     fn related(&self, incidents: &Incidents, slot: Slot, before: &[Before]) -> Vec<String> {
         let Some(radius_m) = self.largest_radius_m else { return Vec::new() };
-        let members = incidents.get(slot).members.iter();
-        let near: BTreeSet<BuildingIdx> = members
-            .flat_map(|member| self.registry.neighbours(member.building, radius_m))
-            .map(|(near, _)| near)
-            .collect();
+        // Most of the time no other incident burns, and nobody needs to be asked who is near.
+        let own = usize::from(incidents.get(slot).is_confirmed());
+        if incidents.confirmed_len() == own && !before.iter().any(|changed| changed.was_confirmed) {
+            return Vec::new();
+        }
+        let mut near: Vec<BuildingIdx> = Vec::new();
+        for member in &incidents.get(slot).members {
+            match self.neighbourhoods.known(member.building) {
+                Some(known) => near.extend(known.iter().map(|(building, _)| *building)),
+                None => {
+                    let found = self.registry.neighbours(member.building, radius_m);
+                    near.extend(found.into_iter().map(|(building, _)| building));
+                }
+            }
+        }
+        near.sort_unstable();
+        near.dedup();
         let unchanged = |other: &Slot| !before.iter().any(|changed| changed.slot == *other);
         let now = near.iter().filter_map(|building| incidents.of_building(*building)).filter(unchanged);
         let now = now.filter(|other| incidents.get(*other).is_confirmed());
         let then = before.iter().filter(|changed| changed.was_confirmed);
-        let then = then.filter(|changed| changed.buildings.iter().any(|building| near.contains(building)));
+        let then = then.filter(|changed| changed.buildings.iter().any(|building| near.binary_search(building).is_ok()));
         let others: BTreeSet<_> = now
             .chain(then.map(|changed| changed.slot))
             .filter(|other| *other != slot)

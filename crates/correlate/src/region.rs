@@ -175,6 +175,7 @@ impl Region {
             registry: &self.registry,
             policy: &self.policy,
             largest_radius_m: self.largest_radius_m,
+            neighbourhoods: &self.neighbourhoods,
         }
     }
 
