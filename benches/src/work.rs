@@ -53,11 +53,14 @@ impl Work {
         let city = city();
         let known = Arc::new(registry(&city));
         let names = device_names(&known);
-        let of = |channel| city.night().filter(|raw| raw.channel == channel).take(RECORDS).collect();
+        let of = |channel| {
+            let records: Vec<_> = city.night().filter(|raw| raw.channel == channel).take(RECORDS).collect();
+            (records.len(), What::Decode(records))
+        };
         let (taken, what) = match name {
-            "decode/gb26875" => (RECORDS, What::Decode(of(Channel::Gb26875))),
-            "decode/ctwing" => (RECORDS, What::Decode(of(Channel::Ctwing))),
-            "decode/signal" => (RECORDS, What::Decode(of(Channel::Signal))),
+            "decode/gb26875" => of(Channel::Gb26875),
+            "decode/ctwing" => of(Channel::Ctwing),
+            "decode/signal" => of(Channel::Signal),
             "correlate/night" => {
                 (5_000, What::Correlate(known, inputs(&city, &policy).into_iter().take(5_000).collect()))
             }

@@ -5,6 +5,10 @@ use std::io;
 use fenghuo_benches::tell;
 use fenghuo_benches::work::{NAMES, Work};
 
+// The product's allocator, and part of the program: the system's differs from machine to machine.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> io::Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
     let Some(mut work) = Work::prepare(&name) else {

@@ -1,6 +1,7 @@
 //! From an incident to the decision that is published about it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use fenghuo_model::decision::{BuildingEntry, DecisionKind, EvidenceEntry, IncidentState};
 use fenghuo_model::registry::{Building, BuildingIdx, Registry};
@@ -121,28 +122,29 @@ impl Scribe<'_> {
         if incidents.confirmed_len() == own && !before.iter().any(|changed| changed.was_confirmed) {
             return Vec::new();
         }
-        let mut near: Vec<BuildingIdx> = Vec::new();
-        for member in &incidents.get(slot).members {
-            match self.neighbourhoods.known(member.building) {
-                Some(known) => near.extend(known.iter().map(|(building, _)| *building)),
-                None => {
-                    let found = self.registry.neighbours(member.building, radius_m);
-                    near.extend(found.into_iter().map(|(building, _)| building));
-                }
-            }
-        }
-        near.sort_unstable();
-        near.dedup();
         let unchanged = |other: &Slot| !before.iter().any(|changed| changed.slot == *other);
-        let now = near.iter().filter_map(|building| incidents.of_building(*building)).filter(unchanged);
-        let now = now.filter(|other| incidents.get(*other).is_confirmed());
-        let then = before.iter().filter(|changed| changed.was_confirmed);
-        let then = then.filter(|changed| changed.buildings.iter().any(|building| near.binary_search(building).is_ok()));
-        let others: BTreeSet<_> = now
-            .chain(then.map(|changed| changed.slot))
-            .filter(|other| *other != slot)
-            .map(|other| incidents.get(other).id)
-            .collect();
+        let is_related = |other: &Slot| incidents.get(*other).is_confirmed() && *other != slot && unchanged(other);
+        let mut related: Vec<Slot> = Vec::new();
+        for member in &incidents.get(slot).members {
+            let near = match self.neighbourhoods.known(member.building) {
+                Some(known) => Arc::clone(known),
+                None => self.registry.neighbours(member.building, radius_m).into(),
+            };
+            // Neighbours mostly belong to the same few incidents, one after the other.
+            let mut last = None;
+            for other in near.iter().filter_map(|(building, _)| incidents.of_building(*building)) {
+                if last != Some(other) && !related.contains(&other) && is_related(&other) {
+                    related.push(other);
+                }
+                last = Some(other);
+            }
+            let then = before.iter().filter(|changed| changed.was_confirmed && changed.slot != slot);
+            related.extend(then.map(|changed| (changed.slot, &changed.buildings)).filter_map(|(other, buildings)| {
+                let is_near = |building: &BuildingIdx| near.binary_search_by_key(building, |(near, _)| *near).is_ok();
+                buildings.iter().any(is_near).then_some(other)
+            }));
+        }
+        let others: BTreeSet<_> = related.into_iter().map(|other| incidents.get(other).id).collect();
         others.into_iter().map(|id| id.to_string()).collect()
     }
 

@@ -170,3 +170,69 @@ const fn stops(eight: u64) -> u64 {
     let backslash = below(eight ^ (ONES * b'\\' as u64), 1);
     (quote | backslash | below(eight, b' ')) & HIGH
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    use super::*;
+    use crate::signal::read::parse_any;
+
+    /// A value as it may be written, plain or not.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "\"[a-zA-Z0-9:/ .火-]{0,20}\"",
+            1 => "\"[a-z\\\\nu0-9\"\u{1}\u{7f}é]{0,9}\"",
+            2 => "-?[0-9]{1,17}",
+            2 => "-?[0-9]{1,9}[.][0-9]{0,9}",
+            1 => "-?[0-9.eE+-]{1,6}",
+            1 => "true|false|null|tru|nulll|-|",
+            1 => "\\[1,\"a\"\\]|\\{\"b\":2\\}|[{}\\[\\],:]",
+            1 => any::<f64>().prop_map(|number| number.to_string()),
+            1 => any::<i64>().prop_map(|number| number.to_string()),
+        ]
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            6 => prop::sample::select(vec!["id", "device", "kind", "at", "received_at", "value", "test", "tick", "policy"]),
+            1 => Just("else"),
+            1 => Just("k\\u0069nd"),
+        ];
+        let blank = prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("\r\n\t")];
+        let field = (blank.clone(), name, blank.clone(), blank, value())
+            .prop_map(|(a, name, b, c, value)| format!("{a}\"{name}\"{b}:{c}{value}"));
+        (prop::collection::vec(field, 0..6), prop::sample::select(vec!["}", "} ", "},", "} x", "", ",}"]))
+            .prop_map(|(fields, end)| format!("{{{}{end}", fields.join(",")))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 20_000, rng_seed: RngSeed::Fixed(191), failure_persistence: None, ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn what_it_reads_the_full_parser_reads_too(line in line(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = line.into_bytes();
+            for _ in 0..2 {
+                if let Some(fields) = read(&bytes) {
+                    prop_assert_eq!(Ok(fields), parse_any(&bytes));
+                }
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+        }
+    }
+
+    #[test]
+    fn what_devices_and_fenghuo_itself_write_is_plain() {
+        for line in [
+            r#"{"id":"7","device":"D1","kind":"fire","at":"2026-11-22T01:58:02.000Z","text":"浓烟","test":true}"#,
+            r#" { "device" : "D1" , "kind" : "reading" , "value" : -68.5 , "received_at" : 1795312690000 , "id" : null } "#,
+            "{}",
+        ] {
+            assert!(read(line.as_bytes()).is_some(), "{line}");
+        }
+    }
+}

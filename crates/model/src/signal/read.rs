@@ -117,7 +117,7 @@ fn parse(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
 }
 
 /// Reads whatever is JSON; [`plain`] reads most of it faster.
-fn parse_any(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
+pub(super) fn parse_any(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
     serde_json::from_slice(bytes).map_err(|error| {
         // One record is one line: its number says nothing here, and the caller knows the real one.
         ReadSignalError::NotJson(error.to_string().replace(" at line 1 column", " at column"))
