@@ -4,6 +4,11 @@
 //! readings, some nuisance, a few fires. A bench whose result nobody looks at may measure an error path for years;
 //! hence each prints how much came out, and a hash of it, and runs once in every test run.
 
+pub mod floor;
+pub mod load;
+pub mod table;
+pub mod work;
+
 use std::io::{self, Write};
 
 use fenghuo_city::{City, Plan, RawRecord};
@@ -83,12 +88,18 @@ impl Fingerprint {
     }
 }
 
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// Prints what a bench's work came to.
 ///
 /// # Errors
 /// Standard output is closed.
 pub fn tell(bench: &str, taken: usize, made: usize, fingerprint: Fingerprint) -> io::Result<()> {
-    writeln!(io::stdout(), "{bench}: {taken} in, {made} out, hash {:016x}", fingerprint.0)
+    writeln!(io::stdout(), "{bench}: {taken} in, {made} out, hash {fingerprint}")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From an incident to the decision that is published about it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use fenghuo_model::decision::{BuildingEntry, DecisionKind, EvidenceEntry, IncidentState};
 use fenghuo_model::registry::{Building, BuildingIdx, Registry};
@@ -10,6 +11,7 @@ use fenghuo_model::{Decision, Policy};
 use crate::evidence::{DeviceKey, Piece, Voice};
 use crate::incident::Incident;
 use crate::incidents::{Incidents, Slot};
+use crate::neighbourhoods::Neighbourhoods;
 
 /// Of more evidence than twice this, the earliest and the latest so many are shown.
 const SHOWN_AT_EITHER_END: usize = 32;
@@ -21,6 +23,7 @@ pub(crate) struct Scribe<'s> {
     pub(crate) policy: &'s Policy,
     /// The policy's largest radius, metres.
     pub(crate) largest_radius_m: Option<f64>,
+    pub(crate) neighbourhoods: &'s Neighbourhoods,
 }
 
 /// An incident that the signal at work has changed, as it was before the signal.
@@ -114,21 +117,34 @@ impl Scribe<'_> {
     /// The ids of the other open confirmed incidents with a building near one of this one's, sorted.
     fn related(&self, incidents: &Incidents, slot: Slot, before: &[Before]) -> Vec<String> {
         let Some(radius_m) = self.largest_radius_m else { return Vec::new() };
-        let members = incidents.get(slot).members.iter();
-        let near: BTreeSet<BuildingIdx> = members
-            .flat_map(|member| self.registry.neighbours(member.building, radius_m))
-            .map(|(near, _)| near)
-            .collect();
+        // Most of the time no other incident burns, and nobody needs to be asked who is near.
+        let own = usize::from(incidents.get(slot).is_confirmed());
+        if incidents.confirmed_len() == own && !before.iter().any(|changed| changed.was_confirmed) {
+            return Vec::new();
+        }
         let unchanged = |other: &Slot| !before.iter().any(|changed| changed.slot == *other);
-        let now = near.iter().filter_map(|building| incidents.of_building(*building)).filter(unchanged);
-        let now = now.filter(|other| incidents.get(*other).is_confirmed());
-        let then = before.iter().filter(|changed| changed.was_confirmed);
-        let then = then.filter(|changed| changed.buildings.iter().any(|building| near.contains(building)));
-        let others: BTreeSet<_> = now
-            .chain(then.map(|changed| changed.slot))
-            .filter(|other| *other != slot)
-            .map(|other| incidents.get(other).id)
-            .collect();
+        let is_related = |other: &Slot| incidents.get(*other).is_confirmed() && *other != slot && unchanged(other);
+        let mut related: Vec<Slot> = Vec::new();
+        for member in &incidents.get(slot).members {
+            let near = match self.neighbourhoods.known(member.building) {
+                Some(known) => Arc::clone(known),
+                None => self.registry.neighbours(member.building, radius_m).into(),
+            };
+            // Neighbours mostly belong to the same few incidents, one after the other.
+            let mut last = None;
+            for other in near.iter().filter_map(|(building, _)| incidents.of_building(*building)) {
+                if last != Some(other) && !related.contains(&other) && is_related(&other) {
+                    related.push(other);
+                }
+                last = Some(other);
+            }
+            let then = before.iter().filter(|changed| changed.was_confirmed && changed.slot != slot);
+            related.extend(then.map(|changed| (changed.slot, &changed.buildings)).filter_map(|(other, buildings)| {
+                let is_near = |building: &BuildingIdx| near.binary_search_by_key(building, |(near, _)| *near).is_ok();
+                buildings.iter().any(is_near).then_some(other)
+            }));
+        }
+        let others: BTreeSet<_> = related.into_iter().map(|other| incidents.get(other).id).collect();
         others.into_iter().map(|id| id.to_string()).collect()
     }
 

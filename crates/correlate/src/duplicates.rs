@@ -1,14 +1,19 @@
 //! Duplicates: what clouds push thrice and radios repeat is accepted once per horizon.
+//!
+//! Nearly all that is remembered are heartbeats and readings, which do nothing; they are remembered all the same, for
+//! their duplicates are counted. So it must be cheap: a statement is stored once, in the order of arrival, and found by
+//! its number from a table of hashes; a signal is looked up by what it borrows, and only what is accepted is copied.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hash};
 
 use fenghuo_model::{Kind, Signal};
+use hashbrown::HashTable;
 
 use crate::evidence::DeviceKey;
 
 /// What makes two signals the same statement.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(crate) struct Statement {
     pub(crate) device: DeviceKey,
     pub(crate) kind: Kind,
@@ -20,20 +25,92 @@ pub(crate) struct Statement {
 }
 
 /// What tells the statements of one device and kind apart.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(crate) enum Identity {
     Id(Box<str>),
     EventTime(i64),
 }
 
+/// What makes two signals the same statement, borrowed from wherever it stands.
+#[derive(PartialEq, Eq, Hash)]
+struct Told<'s> {
+    device: &'s DeviceKey,
+    kind: Kind,
+    test: bool,
+    building: Option<&'s str>,
+    location: Option<&'s str>,
+    /// The signal's own id, else its event time.
+    identity: Result<&'s str, i64>,
+}
+
+impl<'s> Told<'s> {
+    fn by(signal: &'s Signal, device: &'s DeviceKey, at_ms: i64) -> Self {
+        Self {
+            device,
+            kind: signal.kind,
+            test: signal.test,
+            building: signal.building.as_deref(),
+            location: signal.location.as_deref().filter(|_| signal.kind == Kind::Clear),
+            identity: signal.id.as_deref().ok_or(at_ms),
+        }
+    }
+
+    fn stored(&self) -> Statement {
+        Statement {
+            device: self.device.clone(),
+            kind: self.kind,
+            test: self.test,
+            building: self.building.map(Into::into),
+            location: self.location.map(Into::into),
+            identity: match self.identity {
+                Ok(id) => Identity::Id(id.into()),
+                Err(at_ms) => Identity::EventTime(at_ms),
+            },
+        }
+    }
+}
+
+impl Statement {
+    fn told(&self) -> Told<'_> {
+        Told {
+            device: &self.device,
+            kind: self.kind,
+            test: self.test,
+            building: self.building.as_deref(),
+            location: self.location.as_deref(),
+            identity: match &self.identity {
+                Identity::Id(id) => Ok(id),
+                Identity::EventTime(at_ms) => Err(*at_ms),
+            },
+        }
+    }
+}
+
+/// A statement that is remembered.
+#[derive(Debug)]
+struct Accepted {
+    /// When, on the region's clock.
+    at_ms: i64,
+    hash: u64,
+    statement: Statement,
+}
+
 /// The accepted signals of the last horizon of a region's clock.
 #[derive(Debug, Default)]
 pub(crate) struct Duplicates {
-    accepted: HashSet<Arc<Statement>, foldhash::fast::RandomState>,
-    /// The same with when they were accepted, on the region's clock, in that order.
-    order: VecDeque<(i64, Arc<Statement>)>,
+    /// In the order in which they were accepted.
+    order: VecDeque<Accepted>,
+    /// The low halves of their numbers, by hash; fewer than 2³² are remembered at once.
+    numbers: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
     /// How many were forgotten: the number of the first of `order`, counted from the region's first.
     forgotten: u64,
+}
+
+/// The statement with that number, among those after the `forgotten` ones.
+#[expect(clippy::cast_possible_truncation, reason = "numbers are told apart by their low halves")]
+fn numbered(order: &VecDeque<Accepted>, forgotten: u64, number: u32) -> &Accepted {
+    &order[number.wrapping_sub(forgotten as u32) as usize]
 }
 
 impl Duplicates {
@@ -50,7 +127,8 @@ impl Duplicates {
     /// Those remembered from a number on, with when they were accepted, in that order.
     pub(crate) fn since(&self, number: u64) -> impl ExactSizeIterator<Item = (i64, &Statement)> {
         let skipped = usize::try_from(number.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
-        self.order.range(skipped.min(self.order.len())..).map(|(accepted_ms, statement)| (*accepted_ms, &**statement))
+        let remembered = self.order.range(skipped.min(self.order.len())..);
+        remembered.map(|accepted| (accepted.at_ms, &accepted.statement))
     }
 
     /// Begins again where the first that is remembered has this number.
@@ -60,10 +138,19 @@ impl Duplicates {
 
     /// Puts one back behind those before it.
     pub(crate) fn put_back(&mut self, accepted_ms: i64, statement: Statement) {
-        let statement = Arc::new(statement);
-        self.accepted.insert(Arc::clone(&statement));
-        self.order.push_back((accepted_ms, statement));
+        let hash = self.hasher.hash_one(statement.told());
+        self.push(Accepted { at_ms: accepted_ms, hash, statement });
     }
+
+    #[expect(clippy::cast_possible_truncation, reason = "numbers are told apart by their low halves")]
+    fn push(&mut self, accepted: Accepted) {
+        let number = self.next_number() as u32;
+        let hash = accepted.hash;
+        self.order.push_back(accepted);
+        let Self { order, numbers, forgotten, .. } = self;
+        numbers.insert_unique(hash, number, |number| numbered(order, *forgotten, *number).hash);
+    }
+
     /// Forgets the oldest beyond `limit`, before their horizon; how many.
     pub(crate) fn forget_beyond(&mut self, limit: usize) -> u64 {
         let mut forgotten = 0;
@@ -74,9 +161,13 @@ impl Duplicates {
         forgotten
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "numbers are told apart by their low halves")]
     fn forget_oldest(&mut self) {
-        if let Some((_, statement)) = self.order.pop_front() {
-            self.accepted.remove(&statement);
+        if let Some(oldest) = self.order.pop_front() {
+            let number = self.forgotten as u32;
+            if let Ok(entry) = self.numbers.find_entry(oldest.hash, |other| *other == number) {
+                entry.remove();
+            }
             self.forgotten += 1;
         }
     }
@@ -91,26 +182,18 @@ impl Duplicates {
         clock_ms: i64,
         horizon_ms: i64,
     ) -> bool {
-        while let Some((accepted_ms, _)) = self.order.front()
-            && clock_ms - accepted_ms > horizon_ms
+        while let Some(oldest) = self.order.front()
+            && clock_ms - oldest.at_ms > horizon_ms
         {
             self.forget_oldest();
         }
-        let statement = Statement {
-            device: device.clone(),
-            kind: signal.kind,
-            test: signal.test,
-            building: signal.building.as_deref().map(Into::into),
-            location: signal.location.as_deref().filter(|_| signal.kind == Kind::Clear).map(Into::into),
-            identity: match &signal.id {
-                Some(id) => Identity::Id(id.as_str().into()),
-                None => Identity::EventTime(at_ms),
-            },
-        };
-        if self.accepted.contains(&statement) {
+        let told = Told::by(signal, device, at_ms);
+        let hash = self.hasher.hash_one(&told);
+        let Self { order, numbers, forgotten, .. } = &*self;
+        if numbers.find(hash, |number| numbered(order, *forgotten, *number).statement.told() == told).is_some() {
             return true;
         }
-        self.put_back(clock_ms, statement);
+        self.push(Accepted { at_ms: clock_ms, hash, statement: told.stored() });
         false
     }
 

@@ -180,7 +180,7 @@ fn minima(rule: &Rule, tally: &Tally<'_>) -> Vec<Minimum> {
         count("min_devices", rule.min_devices, tally.devices),
         count("min_locations", rule.min_locations, tally.locations.len()),
         count("min_classes", rule.min_classes, tally.classes.len()),
-        count("min_buildings", rule.min_buildings, tally.buildings.len()),
+        count("min_buildings", rule.min_buildings, tally.buildings),
         Minimum { name: "min_score", needs: rule.min_score.into(), has: tally.score() },
         Minimum { name: "min_span_ms", needs: duration(rule.min_span_ms), has: duration(tally.span_ms()) },
     ]

@@ -113,11 +113,6 @@ impl Incident {
         self.confirmation.is_some()
     }
 
-    /// Whether a building rule has held for the building.
-    pub(crate) fn has_confirmed(&self, building: BuildingIdx) -> bool {
-        self.members.iter().any(|member| member.building == building && member.confirmed)
-    }
-
     /// What every voice said, building by building.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
         self.members.iter().flat_map(|member| member.window.series())
@@ -138,12 +133,11 @@ impl Incident {
         self.series().flat_map(|series| &series.pieces).map(|piece| 1 + piece.repeats).sum()
     }
 
-    /// Whether evidence shows a location or a sensor class that the incident's evidence, as it stands, does not show.
+    /// Whether evidence of a voice that has not spoken in it shows a location or a sensor class that the incident's
+    /// evidence, as it stands, does not show.
     pub(crate) fn news(&self, evidence: &Evidence, registry: &Registry, policy: &Policy) -> News {
         let voice = &evidence.voice;
-        let mut members = self.members.iter();
-        let own = members.find(|member| member.building == voice.building).map(|member| &member.window);
-        if voice.isolated || own.is_some_and(|window| window.has(voice)) {
+        if voice.isolated {
             return News::default();
         }
         let mut set = self.shares();

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use fenghuo_model::registry::BuildingIdx;
 
-use crate::incident::{DueTimes, Incident, IncidentId, Member};
+use crate::incident::{Confirmation, DueTimes, Incident, IncidentId, Member};
 use crate::window::Window;
 
 /// An open incident's place in the list.
@@ -30,12 +30,21 @@ pub(crate) struct Timer {
     pub(crate) slot: Slot,
 }
 
+/// Where a building of an incident stands: its incident, and its place among the incident's members.
+#[derive(Debug, Clone, Copy)]
+struct Seat {
+    slot: Slot,
+    member: usize,
+}
+
 /// The open incidents of a region.
 #[derive(Debug, Default)]
 pub(crate) struct Incidents {
     slots: Vec<Option<Incident>>,
     free: Vec<Slot>,
-    by_building: HashMap<BuildingIdx, Slot, foldhash::fast::RandomState>,
+    by_building: HashMap<BuildingIdx, Seat, foldhash::fast::RandomState>,
+    /// Those that are not confirmed.
+    suspected: BTreeSet<Slot>,
     timers: BTreeSet<Timer>,
     touched: Option<Touched>,
 }
@@ -79,7 +88,8 @@ impl Incidents {
     /// A building of an incident, to be changed.
     pub(crate) fn member_mut(&mut self, slot: Slot, building: BuildingIdx) -> Option<&mut Member> {
         self.touch(building);
-        self.get_mut(slot).members.iter_mut().find(|member| member.building == building)
+        let seat = self.by_building.get(&building).copied().filter(|seat| seat.slot == slot)?;
+        self.get_mut(slot).members.get_mut(seat.member)
     }
 
     /// All buildings of an incident, to be changed.
@@ -97,7 +107,7 @@ impl Incidents {
 
     /// The open incident that holds the building.
     pub(crate) fn of_building(&self, building: BuildingIdx) -> Option<Slot> {
-        self.by_building.get(&building).copied()
+        self.by_building.get(&building).map(|seat| seat.slot)
     }
 
     pub(crate) fn get(&self, slot: Slot) -> &Incident {
@@ -118,8 +128,29 @@ impl Incidents {
 
     /// The window of a building that is in an open incident.
     pub(crate) fn window(&self, building: BuildingIdx) -> Option<&Window> {
-        let incident = self.get(self.of_building(building)?);
-        incident.members.iter().find(|member| member.building == building).map(|member| &member.window)
+        self.member(building).map(|member| &member.window)
+    }
+
+    /// A building that is in an open incident.
+    pub(crate) fn member(&self, building: BuildingIdx) -> Option<&Member> {
+        let seat = self.by_building.get(&building)?;
+        self.get(seat.slot).members.get(seat.member)
+    }
+
+    /// Whether a building is in no confirmed incident.
+    pub(crate) fn is_free(&self, building: BuildingIdx) -> bool {
+        self.of_building(building).is_none_or(|slot| !self.get(slot).is_confirmed())
+    }
+
+    /// The incidents that are not confirmed.
+    pub(crate) fn suspected(&self) -> impl ExactSizeIterator<Item = &Incident> {
+        self.suspected.iter().map(|slot| self.get(*slot))
+    }
+
+    /// A rule holds.
+    pub(crate) fn confirm(&mut self, slot: Slot, confirmation: Confirmation) {
+        self.suspected.remove(&slot);
+        self.get_mut(slot).confirmation = Some(confirmation);
     }
 
     pub(crate) fn open(&mut self, incident: Incident) -> Slot {
@@ -127,9 +158,12 @@ impl Incidents {
             self.slots.push(None);
             Slot::try_from(self.slots.len() - 1).expect("an incident holds a building, and their number is 32 bits")
         });
-        for member in &incident.members {
-            self.by_building.insert(member.building, slot);
+        for (number, member) in incident.members.iter().enumerate() {
+            self.by_building.insert(member.building, Seat { slot, member: number });
             self.touch(member.building);
+        }
+        if !incident.is_confirmed() {
+            self.suspected.insert(slot);
         }
         self.slots[slot as usize] = Some(incident);
         slot
@@ -144,12 +178,14 @@ impl Incidents {
             self.touch(member.building);
         }
         self.free.push(slot);
+        self.suspected.remove(&slot);
         incident
     }
 
     /// Puts a building that is in no incident into one.
     pub(crate) fn join(&mut self, slot: Slot, member: Member) {
-        let before = self.by_building.insert(member.building, slot);
+        let seat = Seat { slot, member: self.get(slot).members.len() };
+        let before = self.by_building.insert(member.building, seat);
         assert!(before.is_none(), "a building is in at most one open incident");
         self.touch(member.building);
         self.get_mut(slot).members.push(member);
@@ -157,9 +193,13 @@ impl Incidents {
 
     /// Takes a building out of its incident.
     pub(crate) fn leave(&mut self, building: BuildingIdx) {
-        if let Some(slot) = self.by_building.remove(&building) {
+        if let Some(Seat { slot, member: left }) = self.by_building.remove(&building) {
             self.touch(building);
-            self.get_mut(slot).members.retain(|member| member.building != building);
+            self.get_mut(slot).members.remove(left);
+            let incident = self.slots[slot as usize].as_ref().expect("it was open just now");
+            for (number, member) in incident.members.iter().enumerate().skip(left) {
+                self.by_building.insert(member.building, Seat { slot, member: number });
+            }
         }
     }
 
@@ -208,6 +248,11 @@ impl Incidents {
     pub(crate) fn evidence_len(&self) -> usize {
         let members = self.slots.iter().flatten().flat_map(|incident| &incident.members);
         members.map(|member| member.window.stored()).sum()
+    }
+
+    /// How many incidents are confirmed.
+    pub(crate) fn confirmed_len(&self) -> usize {
+        self.len() - self.suspected.len()
     }
 
     /// How many incidents are open.

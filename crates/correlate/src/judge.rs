@@ -79,42 +79,49 @@ impl<'j> Bench<'j> {
     }
 
     /// Tries a neighbourhood rule at every candidate instant and origin, in their order: the first holding for which
-    /// `plan` finds something to change, with its plan.
+    /// `plan` finds something to change, with its plan. `reach` gives the buildings with evidence around an origin.
+    ///
+    /// In a storm hundreds of origins see hundreds of buildings each, and nearly always the first one that holds is it:
+    /// so an origin's surroundings are looked at when its turn comes, and later instants only when the first fails.
     pub(crate) fn neighbourhood_rule<P>(
         &self,
         rule: &Rule,
         joined: &Evidence,
-        reaches: &[Reach],
+        origins: &[BuildingIdx],
+        reach: impl Fn(BuildingIdx) -> Vec<BuildingIdx>,
         plan: impl Fn(BuildingIdx, &Holding) -> Option<P>,
     ) -> Option<(Holding, P)> {
-        let allowed = reaches.iter().filter(|reach| self.allows_premises(rule, reach.origin));
-        let origins: Vec<_> = allowed.map(|reach| (reach.origin, self.pool(rule, &reach.buildings))).collect();
-        let seen: Vec<Seen<'_>> = origins.iter().flat_map(|(_, pool)| pool).copied().collect();
-        candidate_instants(rule, joined, &seen).into_iter().find_map(|instant_ms| {
-            let mut alive: Vec<_> = origins
-                .iter()
-                .filter_map(|(origin, pool)| {
-                    let alive = self.alive(rule, pool, instant_ms);
-                    let own = alive.iter().filter(|share| share.voice.building == *origin);
-                    let earliest_ms = own.map(|share| share.earliest_ms).min()?;
-                    Some(((earliest_ms, &self.registry.building(*origin).id), *origin, alive))
-                })
-                .collect();
-            alive.sort_by(|one, other| one.0.cmp(&other.0));
-            alive.into_iter().filter(|(_, _, alive)| self.holds(rule, alive)).find_map(|(_, origin, alive)| {
+        let allowed: Vec<_> = origins.iter().copied().filter(|origin| self.allows_premises(rule, *origin)).collect();
+        let holding_at = |instant_ms: i64| {
+            let earliest = |origin| Some((self.earliest_alive_ms(rule, origin, instant_ms)?, origin));
+            let mut in_turn: Vec<(i64, BuildingIdx)> = allowed.iter().copied().filter_map(earliest).collect();
+            in_turn.sort_unstable_by_key(|(earliest_ms, origin)| (*earliest_ms, &self.registry.building(*origin).id));
+            in_turn.into_iter().find_map(|(_, origin)| {
+                let pool = self.pool(rule, &reach(origin));
+                let alive = self.alive(rule, &pool, instant_ms);
+                if !self.holds(rule, &alive) {
+                    return None;
+                }
                 let mut buildings: Vec<_> = alive.iter().map(|share| share.voice.building).collect();
                 buildings.sort_unstable();
                 buildings.dedup();
                 let holding = Holding { instant_ms, buildings };
                 plan(origin, &holding).map(|plan| (holding, plan))
             })
+        };
+        holding_at(joined.piece.at_ms).or_else(|| {
+            let mut reached: Vec<_> = allowed.iter().flat_map(|origin| reach(*origin)).collect();
+            reached.sort_unstable();
+            reached.dedup();
+            candidate_instants(rule, joined, &self.pool(rule, &reached)).into_iter().skip(1).find_map(holding_at)
         })
     }
 
-    /// Whether any evidence of the building can be seen.
-    pub(crate) fn sees(&self, building: BuildingIdx) -> bool {
-        let series = self.incidents.window(building).map_or(&[] as &[Series], Window::series);
-        series.iter().any(|series| !self.seen(series).pieces.is_empty())
+    /// The event time of the first evidence in a building that the rule could count and that is alive at an instant.
+    fn earliest_alive_ms(&self, rule: &Rule, building: BuildingIdx, instant_ms: i64) -> Option<i64> {
+        let series = self.incidents.window(building)?.series().iter().filter(|series| passes(rule, &series.voice));
+        let alive = series.filter_map(|series| self.share(rule, &self.seen(series), instant_ms));
+        alive.map(|share| share.earliest_ms).min()
     }
 
     /// Whether a piece that the rule could count is alive at an instant.
@@ -144,16 +151,18 @@ impl<'j> Bench<'j> {
         self.devices.alive_from_ms(&voice.device, instant_ms, rule.window_ms, self.policy.hold_ms)
     }
 
+    /// What of a voice is alive at an instant.
+    fn share(&self, rule: &Rule, seen: &Seen<'j>, instant_ms: i64) -> Option<Share<'j>> {
+        let from_ms = self.alive_from_ms(rule, seen.voice, instant_ms);
+        let first = seen.pieces.partition_point(|piece| piece.at_ms < from_ms);
+        let end = seen.pieces.partition_point(|piece| piece.at_ms <= instant_ms);
+        let alive = seen.pieces.get(first..end)?;
+        let (earliest, latest) = (alive.first()?, alive.last()?);
+        Some(Share { voice: seen.voice, earliest_ms: earliest.at_ms, latest_ms: latest.at_ms })
+    }
+
     pub(crate) fn alive(&self, rule: &Rule, pool: &[Seen<'j>], instant_ms: i64) -> Vec<Share<'j>> {
-        let share = |seen: &Seen<'j>| {
-            let first =
-                seen.pieces.partition_point(|piece| piece.at_ms < self.alive_from_ms(rule, seen.voice, instant_ms));
-            let end = seen.pieces.partition_point(|piece| piece.at_ms <= instant_ms);
-            let alive = seen.pieces.get(first..end)?;
-            let (earliest, latest) = (alive.first()?, alive.last()?);
-            Some(Share { voice: seen.voice, earliest_ms: earliest.at_ms, latest_ms: latest.at_ms })
-        };
-        pool.iter().filter_map(share).collect()
+        pool.iter().filter_map(|seen| self.share(rule, seen, instant_ms)).collect()
     }
 
     pub(crate) fn holds(&self, rule: &Rule, alive: &[Share<'_>]) -> bool {

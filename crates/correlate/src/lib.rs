@@ -231,9 +231,9 @@ impl Correlator {
     #[must_use]
     pub fn find(&self, signal: &Signal) -> Found {
         let device = self.registry.device_by_name(&signal.device);
-        let place = self.registry.place(signal, device);
+        let place = self.registry.building_of(signal, device);
         let region = match (&place, signal.kind) {
-            (Some(place), _) => Some(self.numbers[self.registry.building(place.building).region as usize]),
+            (Some((building, _)), _) => Some(self.numbers[self.registry.building(*building).region as usize]),
             (None, Kind::Fire | Kind::Confirm) => self.region_number(UNPLACED),
             (None, _) => None,
         };
@@ -243,11 +243,7 @@ impl Correlator {
                 None => DeviceKey::Stranger(signal.device.as_str().into()),
             },
             sensor: self.registry.sensor_of(signal, device),
-            place: place.map(|place| StatedPlace {
-                building: place.building,
-                location: place.location.into(),
-                unregistered: place.unregistered,
-            }),
+            place: place.map(|(building, unregistered)| StatedPlace { building, unregistered }),
             region,
         }
     }

@@ -21,6 +21,11 @@ impl Neighbourhoods {
         Arc::clone(near)
     }
 
+    /// The same without looking them up first, if they were.
+    pub(crate) fn known(&self, building: BuildingIdx) -> Option<&Neighbours> {
+        self.near.get(&building)
+    }
+
     /// Forgets a building's neighbours.
     pub(crate) fn remove(&mut self, building: BuildingIdx) {
         self.near.remove(&building);

@@ -38,10 +38,9 @@ pub(crate) struct Statement<'s> {
     pub(crate) place: Option<StatedPlace>,
 }
 
-/// Building and spot of a statement.
+/// The building of a statement; its spot is looked up for evidence only.
 pub(crate) struct StatedPlace {
     pub(crate) building: BuildingIdx,
-    pub(crate) location: Arc<str>,
     pub(crate) unregistered: bool,
 }
 
@@ -176,6 +175,7 @@ impl Region {
             registry: &self.registry,
             policy: &self.policy,
             largest_radius_m: self.largest_radius_m,
+            neighbourhoods: &self.neighbourhoods,
         }
     }
 
@@ -235,11 +235,15 @@ impl Region {
 
     /// The evidence that a statement is; whether it is isolated is settled now.
     fn evidence_of(&mut self, statement: &Statement<'_>, place: &StatedPlace, since_ms: i64) -> Evidence {
+        let device = match statement.device {
+            DeviceKey::Registered(device) => Some(device),
+            DeviceKey::Stranger(_) => None,
+        };
         let voice = Voice {
             isolated: self.devices.is_isolated(&statement.device, statement.at_ms, since_ms),
             device: statement.device.clone(),
             building: place.building,
-            location: Arc::clone(&place.location),
+            location: self.registry.location_of(statement.signal, device).into(),
             sensor: statement.sensor,
             kind: statement.signal.kind,
             unregistered: place.unregistered,

@@ -1,6 +1,6 @@
 //! Counting as the rules count: devices, locations, sensors, buildings, score and span of a set of evidence.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use fenghuo_model::policy::Rule;
 use fenghuo_model::registry::{BuildingIdx, Registry};
@@ -33,10 +33,10 @@ impl<'e> Share<'e> {
 pub(crate) struct Tally<'e> {
     pub(crate) devices: usize,
     /// By location: the largest weight, the earliest and the latest event time.
-    pub(crate) locations: BTreeMap<Spot<'e>, (u32, i64, i64)>,
+    pub(crate) locations: HashMap<Spot<'e>, (u32, i64, i64), foldhash::fast::RandomState>,
     /// Sorted by word; panel and unknown only where there is nothing else, together as one `unknown`.
     pub(crate) classes: Vec<Sensor>,
-    pub(crate) buildings: BTreeSet<BuildingIdx>,
+    pub(crate) buildings: usize,
 }
 
 impl<'e> Tally<'e> {
@@ -48,15 +48,19 @@ impl<'e> Tally<'e> {
         for Share { voice, .. } in set {
             if devices.insert(&voice.device) {
                 let address = voice.device.address(registry);
-                panels.extend(address.match_indices(':').map(|(at, _)| &address[..at]));
+                let colons = address.bytes().enumerate().filter(|(_, byte)| *byte == b':');
+                panels.extend(colons.map(|(at, _)| &address[..at]));
             }
         }
         let repeats = |device: &DeviceKey| !panels.is_empty() && panels.contains(device.address(registry));
         let mut tally = Self { devices: devices.iter().filter(|device| !repeats(device)).count(), ..Self::default() };
-        let mut classes = BTreeSet::new();
+        let mut sensors: Vec<Sensor> = Vec::new();
+        let mut buildings: Vec<BuildingIdx> = Vec::with_capacity(set.len());
         for Share { voice, earliest_ms, latest_ms } in set {
-            tally.buildings.insert(voice.building);
-            classes.insert(voice.sensor.word());
+            buildings.push(voice.building);
+            if !sensors.contains(&voice.sensor) {
+                sensors.push(voice.sensor);
+            }
             if repeats(&voice.device) {
                 continue;
             }
@@ -64,7 +68,10 @@ impl<'e> Tally<'e> {
             let location = tally.locations.entry(voice.spot()).or_insert((weight, *earliest_ms, *latest_ms));
             *location = (weight.max(location.0), location.1.min(*earliest_ms), location.2.max(*latest_ms));
         }
-        let sensors: Vec<Sensor> = classes.into_iter().filter_map(Sensor::from_word).collect();
+        buildings.sort_unstable();
+        buildings.dedup();
+        tally.buildings = buildings.len();
+        sensors.sort_unstable_by_key(|sensor| sensor.word());
         tally.classes = sensors.iter().copied().filter(|sensor| !sensor.is_unspecific()).collect();
         if tally.classes.is_empty() && !sensors.is_empty() {
             tally.classes.push(Sensor::Unknown);
@@ -78,7 +85,7 @@ impl<'e> Tally<'e> {
         reached(self.devices, rule.min_devices)
             && reached(self.locations.len(), rule.min_locations)
             && reached(self.classes.len(), rule.min_classes)
-            && reached(self.buildings.len(), rule.min_buildings)
+            && reached(self.buildings, rule.min_buildings)
             && self.score() >= u64::from(rule.min_score)
             && self.span_ms() >= rule.min_span_ms
     }

@@ -8,6 +8,7 @@ use serde_json::Number;
 use crate::time::Rfc3339;
 use crate::words::{Kind, Sensor};
 
+mod plain;
 mod read;
 
 pub use read::{Input, PolicyChange, ReadSignalError, Tick};

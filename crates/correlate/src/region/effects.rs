@@ -7,9 +7,8 @@ use fenghuo_model::{Decision, Kind};
 use super::stage::{Stage, Turn, close_after_ms};
 use super::{Region, StatedPlace, Statement};
 use crate::Counters;
-use crate::describe::Scribe;
 use crate::evidence::Evidence;
-use crate::incident::{Incident, IncidentId};
+use crate::incident::{Incident, IncidentId, News};
 use crate::incidents::Slot;
 use crate::judge::View;
 use crate::window::Folding;
@@ -50,12 +49,10 @@ impl Region {
         let mut turn = Turn::default();
         let is_forgotten = evidence.piece.at_ms < since_ms;
         let mut stage = Stage {
-            scribe: Scribe {
-                region: &self.name,
-                registry: &self.registry,
-                policy: &self.policy,
-                largest_radius_m: self.largest_radius_m,
-            },
+            region: &self.name,
+            registry: &self.registry,
+            policy: &self.policy,
+            largest_radius_m: self.largest_radius_m,
             devices: &self.devices,
             incidents: &mut self.incidents,
             neighbourhoods: &mut self.neighbourhoods,
@@ -85,8 +82,10 @@ impl Region {
 
     /// Adds evidence to the incident of its building.
     fn join(&mut self, slot: Slot, evidence: &Evidence, clock_ms: i64, counters: &mut Counters) -> Call {
+        let has_spoken =
+            self.incidents.window(evidence.voice.building).is_some_and(|window| window.has(&evidence.voice));
         let incident = self.incidents.get_mut(slot);
-        let news = incident.news(evidence, &self.registry, &self.policy);
+        let news = if has_spoken { News::default() } else { incident.news(evidence, &self.registry, &self.policy) };
         incident.last_arrival_ms = clock_ms;
         let (confirmed, verified) = (incident.is_confirmed(), incident.verified);
         counters.evidence_folded += u64::from(self.store(slot, evidence, clock_ms));

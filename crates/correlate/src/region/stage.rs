@@ -2,7 +2,7 @@
 
 use fenghuo_model::decision::DecisionKind;
 use fenghuo_model::policy::Rule;
-use fenghuo_model::registry::BuildingIdx;
+use fenghuo_model::registry::{BuildingIdx, Registry};
 use fenghuo_model::{Decision, Policy};
 
 use crate::describe::{Before, Scribe};
@@ -10,8 +10,11 @@ use crate::devices::Devices;
 use crate::evidence::Evidence;
 use crate::incident::{Confirmation, IncidentId, Member};
 use crate::incidents::{Incidents, Slot};
-use crate::judge::{Bench, Holding, Reach, View};
+use crate::judge::{Bench, Holding, View};
 use crate::neighbourhoods::Neighbourhoods;
+
+/// The most suspected incidents that are asked how far they are before it is looked who is near.
+const MOST_ASKED: usize = 64;
 
 /// What one signal did, until it is published: to each incident one decision.
 #[derive(Default)]
@@ -37,7 +40,10 @@ struct Plan {
 
 /// Where rules take effect.
 pub(super) struct Stage<'s> {
-    pub(super) scribe: Scribe<'s>,
+    pub(super) region: &'s str,
+    pub(super) registry: &'s Registry,
+    pub(super) policy: &'s Policy,
+    pub(super) largest_radius_m: Option<f64>,
     pub(super) devices: &'s Devices,
     pub(super) incidents: &'s mut Incidents,
     pub(super) neighbourhoods: &'s mut Neighbourhoods,
@@ -51,10 +57,12 @@ impl Stage<'_> {
     /// Tries every rule in the policy's order, each until it changes nothing.
     pub(super) fn judge(&mut self, joined: &Evidence) {
         let building = joined.voice.building;
-        for (number, rule) in self.scribe.policy.rules.iter().enumerate() {
+        let policy = self.policy;
+        for (number, rule) in policy.rules.iter().enumerate() {
             if let Some(radius_m) = rule.radius_m {
-                let reaches = self.reaches(building, radius_m);
-                while self.try_neighbourhood_rule(number, rule, joined, &reaches) {}
+                while self.could_take_in(building, radius_m)
+                    && self.try_neighbourhood_rule(number, rule, joined, radius_m)
+                {}
             } else if self.is_open_to_building_rules(building)
                 && let Some(holding) = self.bench().building_rule(rule, joined)
             {
@@ -65,8 +73,8 @@ impl Stage<'_> {
 
     fn bench(&self) -> Bench<'_> {
         Bench {
-            registry: self.scribe.registry,
-            policy: self.scribe.policy,
+            registry: self.registry,
+            policy: self.policy,
             devices: self.devices,
             incidents: self.incidents,
             view: self.view,
@@ -75,8 +83,7 @@ impl Stage<'_> {
 
     /// Whether a building rule that holds for the building would change something.
     fn is_open_to_building_rules(&self, building: BuildingIdx) -> bool {
-        let slot = self.incidents.of_building(building);
-        slot.is_some_and(|slot| !self.incidents.get(slot).has_confirmed(building))
+        self.incidents.member(building).is_some_and(|member| !member.confirmed)
     }
 
     /// A building rule that holds confirms the suspected incident of its building, or adds the building to those
@@ -95,29 +102,43 @@ impl Stage<'_> {
         }
     }
 
-    /// The origins that a neighbourhood rule tries: the buildings with evidence within the radius, with their reaches.
-    fn reaches(&mut self, building: BuildingIdx, radius_m: f64) -> Vec<Reach> {
-        let registry = self.scribe.registry;
-        let largest_radius_m = self.scribe.largest_radius_m.unwrap_or(radius_m);
-        let mut with_evidence = |building| -> Vec<BuildingIdx> {
-            let near = self.neighbourhoods.of(registry, building, largest_radius_m);
-            let within = near.iter().filter(|(_, distance_m)| *distance_m <= radius_m).map(|(building, _)| *building);
-            within.filter(|building| self.incidents.window(*building).is_some()).collect()
-        };
-        let origins = with_evidence(building);
-        origins.into_iter().map(|origin| Reach { origin, buildings: with_evidence(origin) }).collect()
+    /// Whether a neighbourhood rule around a building could change anything: only a building with evidence that is in no
+    /// confirmed incident can be taken in or confirmed, and it would have to lie within the radius of an origin that
+    /// lies within it. In a quarter that burns all over, none is left, and this is all that a repeat costs.
+    fn could_take_in(&self, building: BuildingIdx, radius_m: f64) -> bool {
+        let suspected = self.incidents.suspected();
+        // Beyond so many it is cheaper to look than to ask each how far it is.
+        if suspected.len() > MOST_ASKED {
+            return true;
+        }
+        // A hair more than what three distances that are each rounded can be off.
+        let farthest_m = 2.0 * radius_m * (1.0 + 1e-9) + 1e-3;
+        suspected
+            .flat_map(|incident| &incident.members)
+            .any(|member| self.registry.distance_m(building, member.building) <= farthest_m)
     }
 
-    /// Lets a neighbourhood rule take effect once; whether it did.
-    fn try_neighbourhood_rule(&mut self, number: usize, rule: &Rule, joined: &Evidence, reaches: &[Reach]) -> bool {
-        let bench = self.bench();
-        // Without a building that could be taken in or confirmed, nothing can change.
-        let mut reached = reaches.iter().flat_map(|reach| &reach.buildings);
-        if !reached.any(|building| self.is_free(*building) && bench.sees(*building)) {
-            return false;
+    /// The buildings with evidence within the radius, by number.
+    fn lit(&mut self, building: BuildingIdx, radius_m: f64) -> Vec<BuildingIdx> {
+        let largest_radius_m = self.largest_radius_m.unwrap_or(radius_m);
+        let near = self.neighbourhoods.of(self.registry, building, largest_radius_m);
+        lit(self.incidents, &near, radius_m)
+    }
+
+    /// Lets a neighbourhood rule take effect once; whether it did. The origins that it tries are the buildings with
+    /// evidence within the radius.
+    fn try_neighbourhood_rule(&mut self, number: usize, rule: &Rule, joined: &Evidence, radius_m: f64) -> bool {
+        let origins = self.lit(joined.voice.building, radius_m);
+        for origin in &origins {
+            self.neighbourhoods.of(self.registry, *origin, self.largest_radius_m.unwrap_or(radius_m));
         }
+        let reach = |origin| {
+            let near = self.neighbourhoods.known(origin).expect("every origin's was looked up above");
+            lit(self.incidents, near, radius_m)
+        };
         let plan = |origin, holding: &Holding| self.plan(rule, origin, holding);
-        let Some((holding, plan)) = bench.neighbourhood_rule(rule, joined, reaches, plan) else { return false };
+        let found = self.bench().neighbourhood_rule(rule, joined, &origins, reach, plan);
+        let Some((holding, plan)) = found else { return false };
         let Plan { slot, takes, confirms, left_out } = plan;
         self.turn.not_taken_in += left_out as u64;
         self.remember(slot);
@@ -137,7 +158,7 @@ impl Stage<'_> {
     fn plan(&self, rule: &Rule, origin: BuildingIdx, holding: &Holding) -> Option<Plan> {
         let radius_m = rule.radius_m.unwrap_or(0.0);
         let supporting = holding.buildings.iter().copied();
-        let free: Vec<BuildingIdx> = supporting.clone().filter(|building| self.is_free(*building)).collect();
+        let free: Vec<BuildingIdx> = supporting.clone().filter(|building| self.incidents.is_free(*building)).collect();
         let mut confirmed: Vec<_> = supporting
             .filter_map(|building| self.incidents.of_building(building))
             .filter_map(|slot| {
@@ -150,7 +171,7 @@ impl Stage<'_> {
             .collect();
         confirmed.sort_unstable();
         confirmed.dedup();
-        let within = |place, building| self.scribe.registry.distance_m(place, building) <= radius_m;
+        let within = |place, building| self.registry.distance_m(place, building) <= radius_m;
         let mut can = confirmed.into_iter().filter_map(|(_, _, _, slot)| {
             let place = self.incidents.get(slot).place;
             let takes = free.iter().copied().filter(|building| within(place, *building)).collect();
@@ -171,18 +192,12 @@ impl Stage<'_> {
         Plan { slot, takes, confirms, left_out }
     }
 
-    /// Whether a building is in no confirmed incident.
-    fn is_free(&self, building: BuildingIdx) -> bool {
-        self.incidents.of_building(building).is_none_or(|slot| !self.incidents.get(slot).is_confirmed())
-    }
-
     fn confirm(&mut self, slot: Slot, rule: usize, holding: &Holding) {
         self.remember(slot);
-        let rule = self.scribe.policy.rules[rule].id.as_str().into();
-        let incident = self.incidents.get_mut(slot);
+        let rule = self.policy.rules[rule].id.as_str().into();
         let satisfied_ms = holding.instant_ms;
-        incident.confirmation = Some(Confirmation { rule, satisfied_ms, clock_ms: self.clock_ms });
-        let close_ms = incident.last_arrival_ms + close_after_ms(self.scribe.policy, true);
+        self.incidents.confirm(slot, Confirmation { rule, satisfied_ms, clock_ms: self.clock_ms });
+        let close_ms = self.incidents.get(slot).last_arrival_ms + close_after_ms(self.policy, true);
         self.incidents.schedule(slot, |due| {
             due.close_ms = Some(close_ms);
             due.verify_ms = None;
@@ -193,7 +208,7 @@ impl Stage<'_> {
 
     /// Marks the supporting set in the incident's evidence.
     fn mark_counted(&mut self, slot: Slot, rule: usize, holding: &Holding) {
-        let rule = &self.scribe.policy.rules[rule];
+        let rule = &self.policy.rules[rule];
         let bench = self.bench();
         let counts = |series, piece| bench.counts(rule, series, piece, holding.instant_ms);
         let series = self.incidents.get(slot).series();
@@ -211,7 +226,14 @@ impl Stage<'_> {
     fn take_in(&mut self, slot: Slot, building: BuildingIdx) {
         let Some(other) = self.incidents.of_building(building) else { return };
         let (kind, clock_ms) = (DecisionKind::Merged, self.clock_ms);
-        let mut decision = self.scribe.decision_before(self.incidents, other, kind, clock_ms, &self.turn.before);
+        let scribe = Scribe {
+            region: self.region,
+            registry: self.registry,
+            policy: self.policy,
+            largest_radius_m: self.largest_radius_m,
+            neighbourhoods: self.neighbourhoods,
+        };
+        let mut decision = scribe.decision_before(self.incidents, other, kind, clock_ms, &self.turn.before);
         if let Some(state) = &mut decision.state {
             state.into = Some(self.incidents.get(slot).id.to_string());
         }
@@ -223,7 +245,7 @@ impl Stage<'_> {
         let incident = self.incidents.get_mut(slot);
         incident.duplicates += ended.duplicates;
         incident.last_arrival_ms = incident.last_arrival_ms.max(ended.last_arrival_ms);
-        let close_ms = incident.last_arrival_ms + close_after_ms(self.scribe.policy, true);
+        let close_ms = incident.last_arrival_ms + close_after_ms(self.policy, true);
         self.incidents.schedule(slot, |due| due.close_ms = Some(close_ms));
     }
 
@@ -235,6 +257,12 @@ impl Stage<'_> {
             self.turn.before.push(Before { slot, was_confirmed: incident.is_confirmed(), buildings });
         }
     }
+}
+
+/// Those of a building's neighbours within a radius that have evidence.
+fn lit(incidents: &Incidents, near: &[(BuildingIdx, f64)], radius_m: f64) -> Vec<BuildingIdx> {
+    let within = near.iter().filter(|(_, distance_m)| *distance_m <= radius_m).map(|(building, _)| *building);
+    within.filter(|building| incidents.of_building(*building).is_some()).collect()
 }
 
 impl Turn {

@@ -33,13 +33,15 @@ pub struct Component {
 /// ```
 #[must_use]
 pub fn transmission_device(source: u64) -> String {
-    format!("gb:{:012x}", source & SOURCE_MASK)
+    begun(source)
 }
 
 /// `gb:<source>:<system type>.<system address>`: a system.
 #[must_use]
 pub fn system(source: u64, system: System) -> String {
-    format!("gb:{:012x}:{}.{}", source & SOURCE_MASK, system.system_type, system.address)
+    let mut name = begun(source);
+    push_system(system, &mut name);
+    name
 }
 
 /// `gb:<source>:<system type>.<system address>:<component address>`: a component; its type is not part of it.
@@ -51,6 +53,66 @@ pub fn system(source: u64, system: System) -> String {
 /// ```
 #[must_use]
 pub fn component(source: u64, component: Component) -> String {
-    let System { system_type, address } = component.system;
-    format!("gb:{:012x}:{system_type}.{address}:{:08x}", source & SOURCE_MASK, component.address)
+    let mut name = begun(source);
+    push_system(component.system, &mut name);
+    name.push(':');
+    push_hex(component.address.into(), 8, &mut name);
+    name
+}
+
+// Every frame names its device, so that the general way to format would be a third of what reading a frame costs.
+
+/// Room for the longest name: `gb:`, 12 digits, `:255.255:`, 8 digits.
+const LONGEST: usize = 32;
+
+fn begun(source: u64) -> String {
+    let mut name = String::with_capacity(LONGEST);
+    name.push_str("gb:");
+    push_hex(source & SOURCE_MASK, 12, &mut name);
+    name
+}
+
+fn push_system(System { system_type, address }: System, name: &mut String) {
+    name.push(':');
+    push_decimal(system_type, name);
+    name.push('.');
+    push_decimal(address, name);
+}
+
+/// The low `digits` hexadecimal digits of a number.
+fn push_hex(number: u64, digits: u32, name: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for place in (0..digits).rev() {
+        name.push(char::from(DIGITS[(number >> (4 * place) & 0xF) as usize]));
+    }
+}
+
+fn push_decimal(number: u8, name: &mut String) {
+    let digit = |digit: u8| char::from(b'0' + digit % 10);
+    if number >= 100 {
+        name.push(digit(number / 100));
+    }
+    if number >= 10 {
+        name.push(digit(number / 10));
+    }
+    name.push(digit(number));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_the_standard_formatter_writes_them() {
+        for number in 0..=255_u8 {
+            let system = System { system_type: number, address: 255 - number };
+            let source = u64::from(number).wrapping_mul(0x0123_4567_89AB_CDEF);
+            let address = u32::from(number).wrapping_mul(0x0101_0F0F);
+            let begun = format!("gb:{:012x}", source & SOURCE_MASK);
+            assert_eq!(transmission_device(source), begun);
+            assert_eq!(super::system(source, system), format!("{begun}:{number}.{}", 255 - number));
+            let component = Component { system, component_type: 40, address };
+            assert_eq!(super::component(source, component), format!("{begun}:{number}.{}:{address:08x}", 255 - number));
+        }
+    }
 }

@@ -25,24 +25,34 @@ impl Registry {
     /// registered address that, followed by `:`, begins the device's; the signal's own building.
     #[must_use]
     pub fn place<'s>(&'s self, signal: &'s Signal, device: Option<DeviceIdx>) -> Option<Place<'s>> {
+        let (building, unregistered) = self.building_of(signal, device)?;
+        Some(Place { building, location: self.location_of(signal, device).into(), unregistered })
+    }
+
+    /// The first half of [`Registry::place`], enough for what only moves a clock: the building, and whether the device
+    /// is in no registry.
+    #[must_use]
+    pub fn building_of(&self, signal: &Signal, device: Option<DeviceIdx>) -> Option<(BuildingIdx, bool)> {
         let by_people = signal.kind.is_by_people();
-        let named = signal.building.as_deref().filter(|_| by_people);
-        if named.is_none()
-            && let Some(device) = device
-        {
-            let device = self.device(device);
-            let location = device.location.as_deref().or(signal.location.as_deref()).unwrap_or(&device.id);
-            return Some(Place { building: device.building, location: location.into(), unregistered: false });
+        match (signal.building.as_deref().filter(|_| by_people), device) {
+            (None, Some(device)) => Some((self.device(device).building, false)),
+            (Some(id), _) => Some((self.building_by_id(id)?, !by_people)),
+            (None, None) => {
+                let panels = self.building_of_longest_prefix(&signal.device);
+                let building = panels.or_else(|| self.building_by_id(signal.building.as_deref()?))?;
+                Some((building, !by_people))
+            }
         }
-        let building = match named {
-            Some(id) => self.building_by_id(id)?,
-            None => self
-                .building_of_longest_prefix(&signal.device)
-                .or_else(|| self.building_by_id(signal.building.as_deref()?))?,
-        };
-        let device_id = device.map_or(signal.device.as_str(), |device| &self.device(device).id);
-        let location = signal.location.as_deref().unwrap_or(device_id);
-        Some(Place { building, location: location.into(), unregistered: !by_people })
+    }
+
+    /// The other half: the spot within the building, wherever that is.
+    #[must_use]
+    pub fn location_of<'s>(&'s self, signal: &'s Signal, device: Option<DeviceIdx>) -> &'s str {
+        let named = signal.kind.is_by_people() && signal.building.is_some();
+        let device = device.map(|device| self.device(device));
+        let registered = device.filter(|_| !named).and_then(|device| device.location.as_deref());
+        let device_id = device.map_or(signal.device.as_str(), |device| &device.id);
+        registered.or(signal.location.as_deref()).unwrap_or(device_id)
     }
 
     /// The sensor of a signal: its own, else its device's, else unknown; of people always operator.
