@@ -5,14 +5,20 @@ use std::time::Instant;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::limits::POLL_WAIT;
+use super::limits::{COMMIT_AGAIN_EVERY, POLL_WAIT};
 use super::{Task, Worker};
 use crate::events::{Event, TopicPartition};
 use crate::failure::Failure;
 use crate::kafka::{Committed, committable, list_of};
 
 impl<T: Task> Worker<'_, T> {
+    /// Commits what is new; and now and then all of it again, for a commit whose answer was lost on the way would
+    /// otherwise be the last word, and everybody would wait for the partition.
     pub(super) fn commit_what_is_done(&mut self) {
+        if self.committed_again_at.elapsed() >= COMMIT_AGAIN_EVERY {
+            self.committed_again_at = Instant::now();
+            self.held.iter_mut().for_each(|held| held.committed = None);
+        }
         self.commit(&[], CommitMode::Async);
     }
 

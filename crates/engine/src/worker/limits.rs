@@ -8,6 +8,8 @@ pub(super) const POLL_WAIT: Duration = Duration::from_millis(10);
 pub(super) const TICK_EVERY: Duration = Duration::from_millis(100);
 /// How long after a failure the same is tried again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often what is committed is committed again, whatever the client says became of it.
+pub(super) const COMMIT_AGAIN_EVERY: Duration = Duration::from_secs(3);
 /// How long a partition may be silent whose log holds more.
 pub(super) const SILENT_FOR: Duration = Duration::from_secs(5);
 /// How often the counters are logged.
