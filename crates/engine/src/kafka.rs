@@ -35,6 +35,8 @@ const LARGEST_MESSAGE_BYTES: &str = "8388608";
 /// Settings that a configuration may overrule, those that it says, and who we are.
 fn client(kafka: &Kafka, role: &str, defaults: &[(&str, &str)]) -> ClientConfig {
     let mut config = ClientConfig::new();
+    // An answer that was lost on the way is not waited for a minute, as it would be by default: fires wait with it.
+    config.set("socket.timeout.ms", "10000");
     for (key, value) in defaults {
         config.set(*key, *value);
     }
