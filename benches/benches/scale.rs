@@ -95,7 +95,6 @@ impl Bench {
         let ids = |registry: &Registry| -> usize {
             let texts = registry
                 .devices()
-                .iter()
                 .map(|device| device.id.len() + device.address.as_ref().map_or(0, |address| address.len()));
             texts.sum()
         };

@@ -45,7 +45,7 @@ pub fn registry_text(buildings: u32) -> String {
 /// The names under which the registry's devices speak: every second one its id, the others their address.
 #[must_use]
 pub fn device_names(registry: &Registry) -> Vec<String> {
-    let named = (0_u32..).zip(registry.devices()).map(|(number, device)| match &device.address {
+    let named = (0_u32..).zip(registry.devices()).map(|(number, device)| match device.address {
         Some(address) if number % 2 == 1 => address.to_string(),
         _ => device.id.to_string(),
     });

@@ -127,7 +127,7 @@ fn the_registry_reads_back_and_has_the_mix_of_a_city() {
         assert!((4.4..5.6).contains(&(devices / 4_000.0)), "{devices}");
         let mut counts = BTreeMap::new();
         for device in registry.devices() {
-            let address = device.address.as_deref().expect("every device has an address");
+            let address = device.address.expect("every device has an address");
             *counts.entry(&address[..2]).or_insert(0.0) += 1.0 / devices;
         }
         for (protocol, share) in [("im", 0.76..0.84), ("gb", 0.12..0.19), ("sn", 0.03..0.07)] {

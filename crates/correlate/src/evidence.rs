@@ -16,7 +16,7 @@ impl DeviceKey {
     /// The registry's id, or the name that the signal gave: what is published.
     pub(crate) fn id<'a>(&'a self, registry: &'a Registry) -> &'a str {
         match self {
-            Self::Registered(device) => &registry.device(*device).id,
+            Self::Registered(device) => registry.device(*device).id,
             Self::Stranger(name) => name,
         }
     }
@@ -27,7 +27,7 @@ impl DeviceKey {
         match self {
             Self::Registered(device) => {
                 let device = registry.device(*device);
-                device.address.as_deref().unwrap_or(&device.id)
+                device.address.unwrap_or(device.id)
             }
             Self::Stranger(name) => name,
         }

@@ -210,7 +210,7 @@ fn alarm_of(registry: &Registry, number: u32) -> Voice {
     Voice {
         device: DeviceKey::Registered(number),
         building: device.building,
-        location: Arc::from(device.location.as_deref().unwrap_or(&device.id)),
+        location: Arc::from(device.location.unwrap_or(device.id)),
         sensor: device.sensor,
         kind: Kind::Fire,
         isolated: false,

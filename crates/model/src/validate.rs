@@ -198,7 +198,7 @@ impl Check<'_> {
 
     fn window(&mut self, number: usize, rule: &Rule) {
         let needs_two = rule.min_devices.max(rule.min_locations).max(rule.min_classes).max(rule.min_buildings) > 1;
-        let radio = self.registry.devices().iter().filter_map(|device| device.address.as_deref());
+        let radio = self.registry.devices().filter_map(|device| device.address);
         let radio = radio.filter(|address| address.starts_with("imei:")).count();
         if needs_two && rule.window_ms < RADIO_DELAY_MS && radio > 0 {
             let reason = format!(
@@ -254,7 +254,7 @@ impl Check<'_> {
                 if counts(device.sensor) {
                     devices += 1;
                     let weight = self.source.policy.weight(device.sensor);
-                    let location = (*building, device.location.as_deref().unwrap_or(&device.id));
+                    let location = (*building, device.location.unwrap_or(device.id));
                     let largest = locations.entry(location).or_default();
                     *largest = weight.max(*largest);
                     classes.insert(if device.sensor.is_unspecific() { "" } else { device.sensor.word() });

@@ -51,8 +51,8 @@ pub fn arrive(registry: &Registry, policy: &Policy, signal: &Signal) -> Result<A
     let (at_ms, time_received) = event_time(policy, signal).ok_or(Reason::NoTime)?;
     // "Building and location come from the registry by device id or address, and a device is from then on known by its
     // registry id."
-    let by_id = registry.devices().iter().find(|device| *device.id == *signal.device);
-    let by_address = || registry.devices().iter().find(|device| device.address.as_deref() == Some(&*signal.device));
+    let by_id = registry.devices().find(|device| *device.id == *signal.device);
+    let by_address = || registry.devices().find(|device| device.address == Some(&*signal.device));
     let device = by_id.or_else(by_address);
     let spot = spot(registry, signal, device);
     // "A `clear` or `acknowledge` without a known building is rejected."
@@ -62,7 +62,7 @@ pub fn arrive(registry: &Registry, policy: &Policy, signal: &Signal) -> Result<A
     Ok(Arrived {
         device: device.map_or_else(|| signal.device.clone(), |device| device.id.to_string()),
         address: device
-            .and_then(|device| device.address.as_deref())
+            .and_then(|device| device.address)
             .map_or_else(|| signal.device.clone(), str::to_owned),
         registered: device.map(|device| (device.floor, device.building as usize)),
         spot,
@@ -92,7 +92,7 @@ fn event_time(policy: &Policy, signal: &Signal) -> Option<(i64, bool)> {
     }
 }
 
-fn sensor(signal: &Signal, device: Option<&Device>) -> Sensor {
+fn sensor(signal: &Signal, device: Option<Device<'_>>) -> Sensor {
     // "`acknowledge`, `confirm` and `clear` come from people …; their sensor is operator."
     if matches!(signal.kind, Kind::Acknowledge | Kind::Confirm | Kind::Clear) {
         return Sensor::Operator;
@@ -109,10 +109,10 @@ fn building_named(registry: &Registry, id: &str) -> Option<usize> {
     registry.buildings().iter().position(|building: &Building| *building.id == *id)
 }
 
-fn spot(registry: &Registry, signal: &Signal, device: Option<&Device>) -> Option<Spot> {
+fn spot(registry: &Registry, signal: &Signal, device: Option<Device<'_>>) -> Option<Spot> {
     let by_people = matches!(signal.kind, Kind::Acknowledge | Kind::Confirm | Kind::Clear);
     let own_location = signal.location.clone();
-    let device_id = device.map_or(&*signal.device, |device| &*device.id).to_owned();
+    let device_id = device.map_or(&*signal.device, |device| device.id).to_owned();
     // "For `acknowledge`, `confirm` and `clear` the building that they name comes first (location then: the signal's
     // own, else the device's id). … A `confirm` that names an unregistered building has none." Nor has a clear: one
     // letter wrong must not wipe the evidence of the house where the device happens to hang.
@@ -122,7 +122,7 @@ fn spot(registry: &Registry, signal: &Signal, device: Option<&Device>) -> Option
     }
     // "A signal's own `location` serves where the registry has none"; "a device without one is its own location".
     if let Some(device) = device {
-        let location = device.location.as_deref().map(str::to_owned).or(own_location).unwrap_or(device_id);
+        let location = device.location.map(str::to_owned).or(own_location).unwrap_or(device_id);
         return Some(Spot { building: device.building as usize, location, unregistered: false });
     }
     // "Failing that the building is that of the longest registered address that, followed by ':', begins the device's;
@@ -130,7 +130,6 @@ fn spot(registry: &Registry, signal: &Signal, device: Option<&Device>) -> Option
     // else the device's id; marked `unregistered`, people apart)."
     let panel = registry
         .devices()
-        .iter()
         .filter(|panel| panel.address.as_ref().is_some_and(|address| signal.device.starts_with(&format!("{address}:"))))
         .max_by_key(|panel| panel.address.as_ref().map_or(0, |address| address.len()));
     let building = match panel {

@@ -87,9 +87,9 @@ pub fn decision(
     put("lat", Some(json!(place.lat)));
     put("datum", Some(json!("wgs84")));
     put("address", place.address.as_ref().map(|text| json!(text)));
-    put("town", place.town.as_ref().map(|text| json!(text)));
-    put("village", place.village.as_ref().map(|text| json!(text)));
-    put("grid", place.grid.as_ref().map(|text| json!(text)));
+    put("town", place.town.as_deref().map(|text| json!(text)));
+    put("village", place.village.as_deref().map(|text| json!(text)));
+    put("grid", place.grid.as_deref().map(|text| json!(text)));
     put("premises", Some(json!(place.premises.word())));
     put("contact", place.contact.as_ref().map(|text| json!(text)));
     // "devices, locations, classes are counted over the evidence that is not isolated, as the rules count."

@@ -4,6 +4,7 @@
 //! or [`DeviceIdx`]; strings come back only in what is published.
 
 mod datum;
+mod devices;
 mod place;
 mod read;
 mod spatial;
@@ -11,9 +12,10 @@ mod spatial;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::words::{Premises, Sensor};
+use crate::words::Premises;
 
 pub use datum::{bd09_to_wgs84, gcj02_to_wgs84, wgs84_to_bd09, wgs84_to_gcj02};
+pub use devices::Device;
 pub use place::Place;
 pub use spatial::{EARTH_RADIUS_M, distance_m};
 
@@ -43,11 +45,11 @@ pub struct Building {
     /// The unit of correlation.
     pub region: RegionIdx,
     /// Its town.
-    pub town: Option<Box<str>>,
+    pub town: Option<Arc<str>>,
     /// Its village.
-    pub village: Option<Box<str>>,
+    pub village: Option<Arc<str>>,
     /// Its grid.
-    pub grid: Option<Box<str>>,
+    pub grid: Option<Arc<str>>,
     /// What it is used for.
     pub premises: Premises,
     /// Number of floors.
@@ -58,34 +60,13 @@ pub struct Building {
     pub line: u32,
 }
 
-/// A device as the registry knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Device {
-    /// The city's id.
-    pub id: Box<str>,
-    /// Where it is.
-    pub building: BuildingIdx,
-    /// What it senses.
-    pub sensor: Sensor,
-    /// The spot; a device without one is its own.
-    pub location: Option<Box<str>>,
-    /// The floor.
-    pub floor: Option<i32>,
-    /// The identity under which a protocol names it.
-    pub address: Option<Box<str>>,
-    /// The line of the file that says so, from 1.
-    pub line: u32,
-}
-
 /// The buildings and devices of the city; read-only, shared by all who work with it.
 #[derive(Debug, Default)]
 pub struct Registry {
     buildings: Vec<Building>,
-    devices: Vec<Device>,
+    devices: devices::Devices,
     regions: Vec<Arc<str>>,
     building_by_id: HashMap<Box<str>, BuildingIdx, foldhash::fast::RandomState>,
-    device_by_id: HashMap<Box<str>, DeviceIdx, foldhash::fast::RandomState>,
-    device_by_address: HashMap<Box<str>, DeviceIdx, foldhash::fast::RandomState>,
     spatial: OnceLock<spatial::SpatialIndex>,
 }
 
@@ -97,9 +78,8 @@ impl Registry {
     }
 
     /// Every device; a device's number is its place here.
-    #[must_use]
-    pub fn devices(&self) -> &[Device] {
-        &self.devices
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = Device<'_>> {
+        self.devices.iter()
     }
 
     /// The names of all regions, sorted; a region's number is its place here.
@@ -116,8 +96,8 @@ impl Registry {
 
     /// The device with that number.
     #[must_use]
-    pub fn device(&self, device: DeviceIdx) -> &Device {
-        &self.devices[device as usize]
+    pub fn device(&self, device: DeviceIdx) -> Device<'_> {
+        self.devices.get(device)
     }
 
     /// The building with that id.
@@ -129,7 +109,7 @@ impl Registry {
     /// The device that goes by that name: its id, else its address.
     #[must_use]
     pub fn device_by_name(&self, name: &str) -> Option<DeviceIdx> {
-        self.device_by_id.get(name).or_else(|| self.device_by_address.get(name)).copied()
+        self.devices.by_id(name).or_else(|| self.devices.by_address(name))
     }
 
     /// The name of a building's region.

@@ -35,7 +35,7 @@ impl Registry {
     pub fn building_of(&self, signal: &Signal, device: Option<DeviceIdx>) -> Option<(BuildingIdx, bool)> {
         let by_people = signal.kind.is_by_people();
         match (signal.building.as_deref().filter(|_| by_people), device) {
-            (None, Some(device)) => Some((self.device(device).building, false)),
+            (None, Some(device)) => Some((self.devices.building(device), false)),
             (Some(id), _) => Some((self.building_by_id(id)?, !by_people)),
             (None, None) => {
                 let panels = self.building_of_longest_prefix(&signal.device);
@@ -50,8 +50,8 @@ impl Registry {
     pub fn location_of<'s>(&'s self, signal: &'s Signal, device: Option<DeviceIdx>) -> &'s str {
         let named = signal.kind.is_by_people() && signal.building.is_some();
         let device = device.map(|device| self.device(device));
-        let registered = device.filter(|_| !named).and_then(|device| device.location.as_deref());
-        let device_id = device.map_or(signal.device.as_str(), |device| &device.id);
+        let registered = device.filter(|_| !named).and_then(|device| device.location);
+        let device_id = device.map_or(signal.device.as_str(), |device| device.id);
         registered.or(signal.location.as_deref()).unwrap_or(device_id)
     }
 
@@ -67,7 +67,7 @@ impl Registry {
 
     fn building_of_longest_prefix(&self, device: &str) -> Option<BuildingIdx> {
         let prefixes = device.rmatch_indices(':').map(|(at, _)| &device[..at]);
-        let panel = prefixes.into_iter().find_map(|prefix| self.device_by_address.get(prefix))?;
-        Some(self.device(*panel).building)
+        let panel = prefixes.into_iter().find_map(|prefix| self.devices.by_address(prefix))?;
+        Some(self.devices.building(panel))
     }
 }

@@ -1,51 +1,87 @@
 //! Reads a registry from JSON Lines; all that is wrong at once, with file, line and reason.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::{Building, Device, Registry, bd09_to_wgs84, gcj02_to_wgs84};
+use super::{Building, Device, DeviceIdx, Registry, bd09_to_wgs84, gcj02_to_wgs84};
 use crate::toml_text::{Fault, did_you_mean};
 use crate::words::{Premises, Sensor};
 
 /// One line as it is written; building and device share the names of their fields.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Line<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<std::borrow::Cow<'a, str>>,
-    id: Option<Box<str>>,
-    name: Option<Box<str>>,
-    address: Option<Box<str>>,
+    kind: Text<'a>,
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    address: Text<'a>,
     lon: Option<f64>,
     lat: Option<f64>,
-    datum: Option<String>,
-    region: Option<Box<str>>,
-    town: Option<Box<str>>,
-    village: Option<Box<str>>,
-    grid: Option<Box<str>>,
-    premises: Option<String>,
+    #[serde(borrow)]
+    datum: Text<'a>,
+    #[serde(borrow)]
+    region: Text<'a>,
+    #[serde(borrow)]
+    town: Text<'a>,
+    #[serde(borrow)]
+    village: Text<'a>,
+    #[serde(borrow)]
+    grid: Text<'a>,
+    #[serde(borrow)]
+    premises: Text<'a>,
     floors: Option<i32>,
-    contact: Option<Box<str>>,
-    building: Option<Box<str>>,
-    sensor: Option<String>,
-    location: Option<Box<str>>,
+    #[serde(borrow)]
+    contact: Text<'a>,
+    #[serde(borrow)]
+    building: Text<'a>,
+    #[serde(borrow)]
+    sensor: Text<'a>,
+    #[serde(borrow)]
+    location: Text<'a>,
     floor: Option<i32>,
 }
 
-/// A device's line and the building it names, until all buildings are known.
-struct Unresolved {
-    device: Device,
-    building_id: Box<str>,
+/// A text that may be missing; borrowed from its line where it holds no escape.
+#[derive(Default)]
+struct Text<'a>(Option<Cow<'a, str>>);
+
+impl<'a> Text<'a> {
+    fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    fn boxed(&self) -> Option<Box<str>> {
+        self.get().map(Into::into)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
+        let text: Option<Borrowed<'a>> = Option::deserialize(deserializer)?;
+        Ok(Self(text.map(|Borrowed(text)| text)))
+    }
 }
 
 /// Grows line by line into a [`Registry`].
 #[derive(Default)]
 struct Reader {
     registry: Registry,
-    region_names: Vec<Box<str>>,
-    devices: Vec<Unresolved>,
+    /// The name of each building's region.
+    region_names: Vec<Arc<str>>,
+    /// Texts that thousands of buildings share: regions, towns, villages, grids.
+    shared: HashSet<Arc<str>, foldhash::fast::RandomState>,
+    /// Devices that stood before the building which they name.
+    ahead: Vec<(DeviceIdx, Box<str>)>,
     faults: Vec<(u32, String)>,
 }
 
@@ -77,21 +113,21 @@ impl Reader {
         let line: Line<'_> = serde_json::from_slice(line).map_err(|error| {
             format!("not a registry object: {}", error.to_string().replace(" at line 1 column", " at column"))
         })?;
-        match line.kind.as_deref() {
-            Some("building") => self.add_building(number, line),
-            Some("device") => self.add_device(number, line),
+        match line.kind.get() {
+            Some("building") => self.add_building(number, &line),
+            Some("device") => self.add_device(number, &line),
             Some(other) => Err(format!("unknown type {other:?}{}", did_you_mean(other, &["building", "device"]))),
             None => Err("`type` is missing: building or device".to_owned()),
         }
     }
 
-    fn add_building(&mut self, number: u32, line: Line<'_>) -> Result<(), String> {
-        let id = line.id.filter(|id| !id.is_empty()).ok_or("a building needs `id`, and not an empty one")?;
+    fn add_building(&mut self, number: u32, line: &Line<'_>) -> Result<(), String> {
+        let id = line.id.get().filter(|id| !id.is_empty()).ok_or("a building needs `id`, and not an empty one")?;
         let (lon, lat) = line.lon.zip(line.lat).ok_or("a building needs `lon` and `lat` in degrees")?;
         if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
             return Err(format!("`lon` {lon} or `lat` {lat} is out of range (degrees; are they exchanged?)"));
         }
-        let (lon, lat) = match line.datum.as_deref() {
+        let (lon, lat) = match line.datum.get() {
             None | Some("wgs84") => (lon, lat),
             Some("gcj02") => gcj02_to_wgs84((lon, lat)),
             Some("bd09") => bd09_to_wgs84((lon, lat)),
@@ -99,7 +135,7 @@ impl Reader {
                 return Err(format!("unknown datum {other:?}{}", did_you_mean(other, &["wgs84", "gcj02", "bd09"])));
             }
         };
-        let premises = match line.premises.as_deref() {
+        let premises = match line.premises.get() {
             None => Premises::Other,
             Some(word) => Premises::from_word(word).ok_or_else(|| {
                 let words: Vec<_> = Premises::ALL.iter().map(|premises| premises.word()).collect();
@@ -107,100 +143,106 @@ impl Reader {
             })?,
         };
         let next = u32::try_from(self.registry.buildings.len()).map_err(|_| "too many buildings")?;
-        match self.registry.building_by_id.entry(id.clone()) {
+        match self.registry.building_by_id.entry(id.into()) {
             Entry::Occupied(first) => {
                 let first = self.registry.buildings[*first.get() as usize].line;
                 return Err(format!("building id {id:?} stands twice, first in line {first}"));
             }
             Entry::Vacant(entry) => entry.insert(next),
         };
-        self.region_names.push(line.region.unwrap_or_else(|| "default".into()));
+        let region = self.share(line.region.get().unwrap_or("default"));
+        self.region_names.push(region);
+        let [town, village, grid] =
+            [&line.town, &line.village, &line.grid].map(|text| text.get().map(|text| self.share(text)));
         self.registry.buildings.push(Building {
-            id,
-            name: line.name,
-            address: line.address,
+            id: id.into(),
+            name: line.name.boxed(),
+            address: line.address.boxed(),
             lon,
             lat,
             region: 0,
-            town: line.town,
-            village: line.village,
-            grid: line.grid,
+            town,
+            village,
+            grid,
             premises,
             floors: line.floors,
-            contact: line.contact,
+            contact: line.contact.boxed(),
             line: number,
         });
         Ok(())
     }
 
-    fn add_device(&mut self, number: u32, line: Line<'_>) -> Result<(), String> {
-        let id = line.id.filter(|id| !id.is_empty()).ok_or("a device needs `id`, and not an empty one")?;
-        let building_id = line.building.ok_or("a device needs `building`")?;
-        let sensor = match line.sensor.as_deref() {
+    fn add_device(&mut self, number: u32, line: &Line<'_>) -> Result<(), String> {
+        let id = line.id.get().filter(|id| !id.is_empty()).ok_or("a device needs `id`, and not an empty one")?;
+        let building_id = line.building.get().ok_or("a device needs `building`")?;
+        let sensor = match line.sensor.get() {
             None => Sensor::Unknown,
             Some(word) => Sensor::from_word(word).ok_or_else(|| {
                 let words: Vec<_> = Sensor::ALL.iter().map(|sensor| sensor.word()).collect();
                 format!("unknown sensor {word:?}{}", did_you_mean(word, &words))
             })?,
         };
-        let next = u32::try_from(self.devices.len()).map_err(|_| "too many devices")?;
-        let line_of = |device: u32| self.devices[device as usize].device.line;
-        if let Some(first) = self.registry.device_by_id.get(&id) {
-            return Err(format!("device id {id:?} stands twice, first in line {}", line_of(*first)));
+        let devices = &mut self.registry.devices;
+        let line_of = |device: DeviceIdx| devices.get(device).line;
+        if let Some(first) = devices.by_id(id) {
+            return Err(format!("device id {id:?} stands twice, first in line {}", line_of(first)));
         }
         // A signal may name either, so that one device's id as another's address would be two houses under one name.
-        if let Some(first) = self.registry.device_by_address.get(&id) {
-            return Err(format!("device id {id:?} stands twice, first as the address in line {}", line_of(*first)));
+        if let Some(first) = devices.by_address(id) {
+            return Err(format!("device id {id:?} stands twice, first as the address in line {}", line_of(first)));
         }
-        if let Some(first) = line.address.as_ref().and_then(|address| self.registry.device_by_id.get(address)) {
-            let address = line.address.as_deref().unwrap_or_default();
-            return Err(format!(
-                "device address {address:?} stands twice, first as the id in line {}",
-                line_of(*first)
-            ));
-        }
-        if let Some(address) = &line.address {
-            if let Some(first) = self.registry.device_by_address.get(address) {
-                return Err(format!("device address {address:?} stands twice, first in line {}", line_of(*first)));
+        let address = line.address.get();
+        if let Some(address) = address {
+            if let Some(first) = devices.by_id(address) {
+                return Err(format!(
+                    "device address {address:?} stands twice, first as the id in line {}",
+                    line_of(first)
+                ));
             }
-            self.registry.device_by_address.insert(address.clone(), next);
+            if let Some(first) = devices.by_address(address) {
+                return Err(format!("device address {address:?} stands twice, first in line {}", line_of(first)));
+            }
         }
-        self.registry.device_by_id.insert(id.clone(), next);
-        self.devices.push(Unresolved {
-            device: Device {
-                id,
-                building: 0,
-                sensor,
-                location: line.location,
-                floor: line.floor,
-                address: line.address,
-                line: number,
-            },
-            building_id,
-        });
+        let known = self.registry.building_by_id.get(building_id).copied();
+        let (building, location) = (known.unwrap_or_default(), line.location.get());
+        let device = Device { id, building, sensor, location, floor: line.floor, address, line: number };
+        let added = devices.add(&device).ok_or("too many devices")?;
+        if known.is_none() {
+            self.ahead.push((added, building_id.into()));
+        }
         Ok(())
     }
 
+    /// The one copy of a text that many share.
+    fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(shared) = self.shared.get(text) {
+            return Arc::clone(shared);
+        }
+        let shared: Arc<str> = text.into();
+        self.shared.insert(Arc::clone(&shared));
+        shared
+    }
+
     fn finish(mut self) -> Result<Registry, Vec<(u32, String)>> {
-        let numbers: BTreeMap<&str, u32> = {
-            let mut names: Vec<&str> = self.region_names.iter().map(AsRef::as_ref).collect();
-            names.sort_unstable();
-            names.dedup();
-            names.into_iter().zip(0..).collect()
-        };
+        let mut names = self.region_names.clone();
+        names.sort_unstable();
+        names.dedup();
+        let numbers: BTreeMap<&str, u32> = names.iter().map(AsRef::as_ref).zip(0..).collect();
         for (building, name) in self.registry.buildings.iter_mut().zip(&self.region_names) {
             building.region = numbers[name.as_ref()];
         }
-        self.registry.regions = numbers.keys().map(|name| Arc::from(*name)).collect();
-        for Unresolved { mut device, building_id } in self.devices {
+        self.registry.regions = names;
+        for (device, building_id) in self.ahead {
             match self.registry.building_by_id.get(&building_id) {
-                Some(building) => device.building = *building,
-                None => self
-                    .faults
-                    .push((device.line, format!("device {:?}: building {building_id:?} is not registered", device.id))),
+                Some(building) => self.registry.devices.set_building(device, *building),
+                None => {
+                    let Device { id, line, .. } = self.registry.devices.get(device);
+                    self.faults.push((line, format!("device {id:?}: building {building_id:?} is not registered")));
+                }
             }
-            self.registry.devices.push(device);
         }
+        self.registry.devices.settle();
+        self.registry.buildings.shrink_to_fit();
         self.faults.sort_by_key(|(line, _)| *line);
         if self.faults.is_empty() { Ok(self.registry) } else { Err(self.faults) }
     }
