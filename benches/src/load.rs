@@ -20,7 +20,6 @@ pub struct Draw(pub u64);
 
 impl Draw {
     /// The next number below `limit`, which is at least 1.
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product with `limit` is below `limit`")]
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
