@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fenghuo_model::Fault;
 use rdkafka::consumer::Consumer as _;
@@ -33,6 +34,9 @@ use plan::{Partition, Plan, RegionMove, headers, plan};
 
 /// What the keys of the records of migrations begin with: `migration/<time>`.
 pub const KEY_PREFIX: &str = "migration/";
+
+/// A little more than the session of a member that ended without leaving.
+const SESSION_WAIT: Duration = Duration::from_secs(12);
 
 /// By whose order, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,26 +176,32 @@ impl<'c> Desk<'c> {
         KafkaLedger::new(&config.kafka, &config.topics, &self.partition(number), group, ends)
     }
 
-    /// Both groups must be at rest.
+    /// Both groups must be at rest. Who ended without leaving is remembered for the session's time, which is waited for.
     fn require_nobody(&self) -> Result<(), Failure> {
+        let began = Instant::now();
         for role in [decode_role::ROLE, correlate_role::ROLE] {
             let group = format!("{}.{role}", self.config.kafka.group);
-            let asked = self.ends.fetch_group_list(Some(&group), ANSWER_WAIT);
-            let found = asked.map_err(|error| failure_of_question(self.config, &group, &error))?;
-            let members = found.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
-            let names: Vec<String> =
-                members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect();
-            if !names.is_empty() {
-                let reason = format!(
-                    "the group {group} has {} members ({}): stop them all first; the place of one with a name of its own is \
-                     free after the session's 10 s",
-                    names.len(),
-                    names.join(", ")
-                );
-                return Err(Failure::of_configuration("migrate", reason));
+            loop {
+                let names = self.members(&group)?;
+                if names.is_empty() {
+                    break;
+                }
+                if began.elapsed() >= SESSION_WAIT {
+                    let (count, names) = (names.len(), names.join(", "));
+                    let reason = format!("the group {group} has {count} members ({names}): stop them all first");
+                    return Err(Failure::of_configuration("migrate", reason));
+                }
+                std::thread::sleep(Duration::from_millis(200));
             }
         }
         Ok(())
+    }
+
+    fn members(&self, group: &str) -> Result<Vec<String>, Failure> {
+        let asked = self.ends.fetch_group_list(Some(group), ANSWER_WAIT);
+        let found = asked.map_err(|error| failure_of_question(self.config, group, &error))?;
+        let members = found.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
+        Ok(members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect())
     }
 
     /// What every partition keeps.
