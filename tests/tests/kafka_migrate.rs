@@ -1,5 +1,5 @@
-//! The state follows its signals on a real broker: from two partitions to five amid a night, and a burning building into
-//! another region.
+//! The state follows its signals on a real broker: from two partitions to five amid a night, and a burning building
+//! into another region.
 
 // Support functions fail the test that calls them, and say where.
 #![allow(clippy::unwrap_used)]
@@ -85,7 +85,8 @@ fn published(broker: &Broker, stage: &Stage) -> Vec<String> {
     texts
 }
 
-/// What each region's one sequence decides: what its old partition held up to the migration, then the new one from there.
+/// What each region's one sequence decides: what its old partition held up to the migration, then the new one from
+/// there.
 fn expected(stage: &Stage, signals: &[Stored], at: &[i64], taken: &[Option<i64>]) -> Vec<String> {
     let mut decisions = Vec::new();
     let regions = stage.registry.regions().iter().map(AsRef::as_ref).chain(["unplaced"]);
@@ -127,7 +128,6 @@ fn amid_a_fire(city: &City, registry: &Registry) -> (String, i64) {
     });
     let mut fires: Vec<_> = fires.collect();
     fires.sort_unstable();
-    println!("{} fires to choose from", fires.len());
     let (at_ms, region) = fires.swap_remove(fires.len() / 2);
     (region, at_ms)
 }
@@ -212,8 +212,8 @@ fn signal(device: &str, at_s: i64) -> fenghuo_city::RawRecord {
     }
 }
 
-/// A suspected house goes to another region with its incident, which is confirmed there under its id; the service refuses
-/// until it has.
+/// A suspected house goes to another region with its incident, which is confirmed there under its id; the service
+/// refuses until it has.
 #[test]
 fn a_burning_building_goes_to_another_region() {
     let broker = Broker::start();

@@ -1,10 +1,10 @@
-//! The operator's migration: after the number of partitions or a building's region has changed, each region's state is put
-//! where its signals will be, with the group stopped.
+//! The operator's migration: after the number of partitions or a building's region has changed, each region's state is
+//! put where its signals will be, with the group stopped.
 //!
-//! First what stands in the signals topic is taken to its end, exactly as the service would have taken it ([`rest`]); then
-//! what is to be written follows from what is kept ([`plan`]), and one transaction writes it ([`write`]): an interrupted
-//! migration changes nothing, and a second one finds nothing left to do. Who did it, and what, stays in partition 0 of the
-//! state topic, under keys that begin with `migration/`.
+//! First what stands in the signals topic is taken to its end, exactly as the service would have taken it ([`rest`]);
+//! then what is to be written follows from what is kept ([`plan`]), and one transaction writes it ([`write`]): an
+//! interrupted migration changes nothing, and a second one finds nothing left to do. Who did it, and what, stays in
+//! partition 0 of the state topic, under keys that begin with `migration/`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -176,7 +176,8 @@ impl<'c> Desk<'c> {
         KafkaLedger::new(&config.kafka, &config.topics, &self.partition(number), group, ends)
     }
 
-    /// Both groups must be at rest. Who ended without leaving is remembered for the session's time, which is waited for.
+    /// Both groups must be at rest. Who ended without leaving is remembered for the session's time, which is waited
+    /// for.
     fn require_nobody(&self) -> Result<(), Failure> {
         let began = Instant::now();
         for role in [decode_role::ROLE, correlate_role::ROLE] {
@@ -200,7 +201,8 @@ impl<'c> Desk<'c> {
     fn members(&self, group: &str) -> Result<Vec<String>, Failure> {
         let asked = self.ends.fetch_group_list(Some(group), ANSWER_WAIT);
         let found = asked.map_err(|error| failure_of_question(self.config, group, &error))?;
-        let members = found.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
+        let members =
+            found.groups().iter().filter(|found| found.name() == group).flat_map(rdkafka::groups::GroupInfo::members);
         Ok(members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect())
     }
 

@@ -12,13 +12,13 @@ use crate::failure::{Failure, Outcome};
 
 /// Shows what has to move after the number of partitions or a building's region has changed, and moves it
 ///
-/// The signals of a region stand in one partition, and its open incidents in the same one of the state topic. If the number
-/// of partitions is raised, or the registry puts a building into another region, `run` refuses to start until the state has
-/// followed. All members must be stopped. What they left in the signals topic is taken first; then one transaction moves
-/// everything, or nothing, and records who did it in the state topic.
+/// The signals of a region stand in one partition, and its open incidents in the same one of the state topic. If the
+/// number of partitions is raised, or the registry puts a building into another region, `run` refuses to start until
+/// the state has followed. All members must be stopped. What they left in the signals topic is taken first; then one
+/// transaction moves everything, or nothing, and records who did it in the state topic.
 ///
-/// The open incident of a building goes with it, under its id, if the whole incident goes to one region. Signals that were
-/// accepted already are not remembered in the other region: one that comes again counts once more.
+/// The open incident of a building goes with it, under its id, if the whole incident goes to one region. Signals that
+/// were accepted already are not remembered in the other region: one that comes again counts once more.
 ///
 /// Exit status 1 if there is something to be done and it was not done.
 #[derive(Debug, ClapArgs)]

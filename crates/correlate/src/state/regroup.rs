@@ -1,12 +1,13 @@
 //! Records under other regions: what is kept once the registry puts buildings elsewhere, or regions have other writers.
 //!
-//! A writer keeps the records of the regions in its care; ticks move the clocks of all regions, so that it also has clocks
-//! of regions whose signals never come to it. These lone clocks count for nothing, and stay where they are. Anything else
-//! of a region that strayed to another writer (its signals went there for a while) joins what the region's own has.
+//! A writer keeps the records of the regions in its care; ticks move the clocks of all regions, so that it also has
+//! clocks of regions whose signals never come to it. These lone clocks count for nothing, and stay where they are.
+//! Anything else of a region that strayed to another writer (its signals went there for a while) joins what the
+//! region's own has.
 //!
 //! A building's open incident goes with it, under its id, if all buildings of the incident go to the same region. What
-//! devices said of themselves goes with them. What was accepted stays: a repeat of it counts as evidence once more in the
-//! other region, and no fire is lost by that.
+//! devices said of themselves goes with them. What was accepted stays: a repeat of it counts as evidence once more in
+//! the other region, and no fire is lost by that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +47,8 @@ pub struct Regrouped {
     pub regions: BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Buildings that go to another region with their open incidents.
     pub moved: Vec<Moved>,
-    /// Incidents that strayed, of which a building is in an open incident of the region's own writer: that one goes on alone.
+    /// Incidents that strayed, of which a building is in an open incident of the region's own writer: that one goes on
+    /// alone.
     pub doubled: Vec<String>,
     /// Number of the writer, and key, of each lone clock; they stay where they are.
     pub lone: BTreeSet<(i32, Vec<u8>)>,

@@ -44,11 +44,11 @@ pub struct Mark {
     received_ms: i64,
 }
 
-/// The mark that holds for all of several shards: at or below it everything was taken, by whichever of them it concerned.
+/// The mark that holds for all of several shards: at or below it everything was taken, by whichever of them it was for.
 ///
 /// `all`: whether each of them has taken anything of the raw partition. `forwarded`: the offset before which the decode
-/// role has sent everything, all of which was taken; from there on it may send again what some of them have and some have
-/// not. Nothing if nothing can be said: all counts as new then.
+/// role has sent everything, all of which was taken; from there on it may send again what some of them have and some
+/// have not. Nothing if nothing can be said: all counts as new then.
 #[must_use]
 pub fn lowest(marks: &[Mark], all: bool, forwarded: Option<i64>) -> Option<Mark> {
     let place = |mark: &Mark| (mark.offset, mark.index);

@@ -233,8 +233,8 @@ impl Holder {
         })
     }
 
-    /// A partition without any state may be one that was added: its regions' records stand elsewhere then, and it must not
-    /// begin without them. The first partition knows.
+    /// A partition without any state may be one that was added: its regions' records stand elsewhere then, and it must
+    /// not begin without them. The first partition knows.
     fn require_number(&self, partitions: i32) -> Result<(), Trouble> {
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
         let own = ends.fetch_watermarks(&topics.state, self.partition.partition, ANSWER_WAIT);

@@ -1,5 +1,5 @@
-//! What the correlate role had not taken when it was stopped: taken to the end as the service would have taken it, by the
-//! same shard, in the same transactions.
+//! What the correlate role had not taken when it was stopped: taken to the end as the service would have taken it, by
+//! the same shard, in the same transactions.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! The one transaction of a migration: every record in every partition, the offsets of the group, and the note of who did it.
+//! The one transaction of a migration: every record in every partition, the offsets of the group, and the note of who
+//! did it.
 
 use std::time::Duration;
 
