@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::{
-    accept_gap, apply, backtest, config, correlate, decode, demo, explain, policy, run, simulate, topics, validate,
+    accept_gap, apply, backtest, config, correlate, decode, demo, explain, migrate, policy, run, simulate, topics,
+    validate,
 };
 use crate::locale::{self, Language, Locale};
 use crate::logging;
@@ -58,6 +59,8 @@ pub enum Command {
     Config(config::Args),
     /// Goes on behind records that are gone, with a record of who decided so
     AcceptGap(accept_gap::Args),
+    /// After more partitions or another region for a building: puts the state where its signals will be
+    Migrate(migrate::Args),
     /// Frames of devices to signals
     Decode(decode::Args),
     /// Signals in order of arrival to decisions

@@ -53,6 +53,7 @@ fn execute(arguments: &Arguments) -> Result<Outcome, Failure> {
         Command::Apply(args) => commands::apply::execute(args),
         Command::Config(args) => commands::config::execute(args),
         Command::AcceptGap(args) => commands::accept_gap::execute(args, &locale),
+        Command::Migrate(args) => commands::migrate::execute(args),
         Command::Decode(args) => commands::decode::execute(args),
         Command::Correlate(args) => commands::correlate::execute(args),
         Command::Explain(args) => commands::explain::execute(args, &locale),

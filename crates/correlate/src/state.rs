@@ -16,11 +16,13 @@
 //!
 //! `key.rs` has the keys, `records.rs` the records, `envelope.rs` their bytes; `write.rs` and `read.rs` are the way
 //! there and back. Ids stand in the records, never a registry's numbers: the registry may be another one by then.
+//! `regroup.rs` puts records under the regions of another registry, or of other writers.
 
 mod envelope;
 mod key;
 mod read;
 mod records;
+mod regroup;
 mod write;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use serde::de::DeserializeOwned;
 use crate::{Correlator, Limits, LimitsContradict};
 
 pub use envelope::VERSION as STATE_VERSION;
+pub use regroup::{Moved, Part, Regrouped, Unmovable, regroup};
 pub(crate) use write::Written;
 
 /// A record of state that is another one now.

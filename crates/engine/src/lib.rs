@@ -19,6 +19,7 @@ pub mod failure;
 pub mod gaps;
 pub mod kafka;
 pub mod kill_points;
+pub mod migrate;
 pub mod notes;
 pub mod orphans;
 pub mod outlet;

@@ -305,8 +305,8 @@ fn compare_with_signals(needed: &[Needed], findings: &mut [Finding], signals: &s
             let topic = if finding.partitions < of_signals { &finding.topic } else { signals };
             let most = finding.partitions.max(of_signals);
             finding.mends.push(format!(
-                "kafka-topics --bootstrap-server {brokers} --alter --topic {topic} --partitions {most} (only before the \
-                 service ever ran; later `fenghuo migrate`)"
+                "kafka-topics --bootstrap-server {brokers} --alter --topic {topic} --partitions {most} (if the \
+                 service has run before: with all members stopped, then `fenghuo migrate`)"
             ));
         }
     }

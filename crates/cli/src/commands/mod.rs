@@ -8,6 +8,7 @@ pub mod correlate;
 pub mod decode;
 pub mod demo;
 pub mod explain;
+pub mod migrate;
 pub mod policy;
 pub mod run;
 pub mod simulate;

@@ -92,12 +92,21 @@ pub(super) fn all<'r>(
             Ok(found) => correlator.regions[found].1.put_back(of_region)?,
             // A region without buildings left: nothing of it can matter any more, unless one of them burns.
             Err(_) => match of_region.buildings.first() {
-                Some((building, _)) => return Err(StateError::UnknownBuilding { building: (*building).to_owned() }),
+                Some((building, _)) => return Err(elsewhere(correlator, name, building)),
                 None => continue,
             },
         }
     }
     Ok(())
+}
+
+/// A building burns in a region that is not there any more.
+fn elsewhere(correlator: &Correlator, before: &str, building: &str) -> StateError {
+    let registry = &correlator.registry;
+    match registry.building_by_id(building).map(|found| registry.region_of(found).to_string()) {
+        Some(now) => StateError::MovedBuilding { building: building.to_owned(), before: before.to_owned(), now },
+        None => StateError::UnknownBuilding { building: building.to_owned() },
+    }
 }
 
 impl Region {

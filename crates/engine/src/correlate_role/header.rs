@@ -49,9 +49,10 @@ impl Header {
 /// The records that are the correlator's own.
 pub fn of_correlator(records: &StateRecords) -> impl Iterator<Item = (&[u8], &[u8])> {
     let own: fn(&(&Vec<u8>, &Vec<u8>)) -> bool = |(key, _)| {
-        let is_acceptance = key.starts_with(crate::gaps::KEY_PREFIX.as_bytes());
+        let operators = [crate::gaps::KEY_PREFIX, crate::migrate::KEY_PREFIX];
+        let is_operators = operators.iter().any(|prefix| key.starts_with(prefix.as_bytes()));
         let is_ours = *key == KEY || *key == crate::attempts::KEY || super::outbox::Outbox::owns(key);
-        !is_ours && !is_acceptance
+        !is_ours && !is_operators
     };
     let pairs: std::collections::btree_map::Iter<'_, Vec<u8>, Vec<u8>> = BTreeMap::iter(records);
     pairs.filter(own).map(|(key, value)| (key.as_slice(), value.as_slice()))

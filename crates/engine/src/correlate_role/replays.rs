@@ -44,6 +44,22 @@ pub struct Mark {
     received_ms: i64,
 }
 
+/// The mark that holds for all of several shards: at or below it everything was taken, by whichever of them it was for.
+///
+/// `all`: whether each of them has taken anything of the raw partition. `forwarded`: the offset before which the decode
+/// role has sent everything, all of which was taken; from there on it may send again what some of them have and some
+/// have not. Nothing if nothing can be said: all counts as new then.
+#[must_use]
+pub fn lowest(marks: &[Mark], all: bool, forwarded: Option<i64>) -> Option<Mark> {
+    let place = |mark: &Mark| (mark.offset, mark.index);
+    let highest = marks.iter().map(place).max()?;
+    let taken_by_all = marks.iter().map(place).min().filter(|_| all);
+    let sent = forwarded.map(|offset| (offset - 1, u32::MAX));
+    let (offset, index) = taken_by_all.max(sent)?.min(highest);
+    let received_ms = marks.iter().map(|mark| mark.received_ms).max()?;
+    Some(Mark { offset, index, received_ms })
+}
+
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -125,6 +141,32 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Source::parse(text), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_mark_loses_nothing() {
+        let marks = |offsets: &[(i64, u32)]| -> Vec<Mark> {
+            offsets
+                .iter()
+                .map(|(offset, index)| Mark { offset: *offset, index: *index, received_ms: *offset })
+                .collect()
+        };
+        for (taken, all, forwarded, expected) in [
+            (&[][..], true, Some(9), None),
+            // Ended in good order: everything that was sent was taken.
+            (&[(5, 0), (8, 2)], true, Some(9), Some((8, 2))),
+            (&[(5, 0), (8, 2)], false, Some(9), Some((8, 2))),
+            // Ended by a crash: from 6 on it is sent again, and what has not been sent to one is above its mark.
+            (&[(5, 0), (8, 2)], true, Some(6), Some((5, u32::MAX))),
+            (&[(7, 1), (8, 2)], true, Some(6), Some((7, 1))),
+            (&[(7, 1), (8, 2)], false, Some(6), Some((5, u32::MAX))),
+            (&[(7, 1), (8, 2)], true, None, Some((7, 1))),
+            (&[(7, 1)], false, None, None),
+        ] {
+            let found = lowest(&marks(taken), all, forwarded);
+            assert_eq!(found.map(|mark| (mark.offset, mark.index)), expected, "{taken:?} {all} {forwarded:?}");
+            assert!(found.is_none_or(|mark| mark.received_ms == 8));
         }
     }
 

@@ -14,10 +14,11 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
+use super::header;
 use super::kafka_ledger::KafkaLedger;
-use super::ledger::{Trouble, Visible};
+use super::ledger::{Ledger as _, Trouble, Visible};
 use super::pace::{MOST_RECORDS, Moment, Pace};
-use super::shard::{Beginning, Counters, Incoming, Shard};
+use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use crate::attempts::{self, Attempts, Entry};
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
@@ -200,6 +201,7 @@ impl Holder {
         let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends);
         let rules = &self.office.rules;
         let mut beginning = self.beginning()?;
+        self.require_number(beginning.partitions)?;
         let mut shard = match Shard::begin(&mut ledger, rules, &beginning) {
             Err(Trouble::Gap { next, low, high }) => {
                 beginning.accepted_gap_to = self.accepted(next, (low, high))?;
@@ -229,6 +231,25 @@ impl Holder {
             accepted_gap_to: None,
             now_ms: self.office.now_ms(),
         })
+    }
+
+    /// A partition without any state may be one that was added: its regions' records stand elsewhere then, and it must
+    /// not begin without them. The first partition knows.
+    fn require_number(&self, partitions: i32) -> Result<(), Trouble> {
+        let Office { kafka, topics, consumer, ends, .. } = &self.office;
+        let own = ends.fetch_watermarks(&topics.state, self.partition.partition, ANSWER_WAIT);
+        let (low, high) = own.map_err(|error| Trouble::Anew(format!("ends of {}: {error}", topics.state)))?;
+        if self.partition.partition == 0 || low < high {
+            return Ok(());
+        }
+        let first = TopicPartition { partition: 0, ..self.partition.clone() };
+        let records = KafkaLedger::new(kafka, topics, &first, consumer, ends).state()?;
+        match header::read(&records)? {
+            Some(header) if header.partitions != partitions => {
+                Err(other_number(&self.partition.to_string(), header.partitions, partitions))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where to go on behind a gap, if somebody accepted it.

@@ -402,6 +402,14 @@ fn in_force(header: Option<&Header>, rules: &Rules, partition: &str) -> Result<(
     Ok((text.clone(), Arc::new(policy)))
 }
 
+/// The topic had another number of partitions when the state was written.
+pub(super) fn other_number(partition: &str, before: i32, now: i32) -> Trouble {
+    Trouble::Unusable(format!(
+        "the state of {partition} was written when its topic had {before} partitions, and now it has {now}: regions belong \
+         to other partitions then; stop the group and run `fenghuo migrate`"
+    ))
+}
+
 /// Where to go on: the state's own word, which became visible together with what it caused.
 fn next_offset(header: Option<&Header>, committed: Option<i64>, beginning: &Beginning) -> Result<i64, Trouble> {
     let partition = &beginning.partition;
@@ -415,11 +423,7 @@ fn next_offset(header: Option<&Header>, committed: Option<i64>, beginning: &Begi
             )));
         }
         (Some(header), _) if header.partitions != beginning.partitions => {
-            return Err(Trouble::Unusable(format!(
-                "the state of {partition} was written when its topic had {} partitions, and now it has {}: regions belong \
-                 to other partitions then; stop the group and run `fenghuo migrate`",
-                header.partitions, beginning.partitions
-            )));
+            return Err(other_number(partition, header.partitions, beginning.partitions));
         }
         (Some(header), committed) => {
             if committed.is_some_and(|committed| committed != header.next_offset) {

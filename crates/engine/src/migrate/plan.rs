@@ -1,0 +1,203 @@
+//! What a migration writes: a function of what the partitions keep, the registry and what the decode role has done.
+
+use std::collections::BTreeMap;
+
+use fenghuo_correlate::state::{Moved, Part, Regrouped, regroup};
+use fenghuo_model::Registry;
+use serde::Serialize;
+
+use super::partitioner::partition_of;
+use crate::attempts;
+use crate::correlate_role::header::{self, Header, of_correlator};
+use crate::correlate_role::ledger::StateRecords;
+use crate::correlate_role::replays::{Mark, lowest};
+
+/// What a partition keeps, and where its log is.
+#[derive(Debug, Clone, Default)]
+pub struct Partition {
+    /// The records of the state topic.
+    pub records: StateRecords,
+    /// The first offset of the signals partition, and the one after its last.
+    pub log: (i64, i64),
+}
+
+/// A region that another partition takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegionMove {
+    /// Its name.
+    pub region: String,
+    /// The partition that had it.
+    pub from: i32,
+    /// The partition that has it from now on.
+    pub to: i32,
+    /// How many records of state that is.
+    pub records: usize,
+}
+
+/// A record of state that is another one now, or gone, in a partition.
+pub type Write = (i32, Vec<u8>, Option<Vec<u8>>);
+
+/// What is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The number of partitions that the state was written for.
+    pub before: i32,
+    /// The number that there is.
+    pub after: i32,
+    /// Regions that other partitions take over.
+    pub regions: Vec<RegionMove>,
+    /// Buildings whose open incidents go to other regions.
+    pub buildings: Vec<Moved>,
+    /// Incidents of which another one of the same building goes on; see [`Regrouped::doubled`].
+    pub doubled: Vec<String>,
+    /// Regions of which nothing is kept.
+    pub gone: Vec<String>,
+    /// What is written; nothing if all is as it must be.
+    pub writes: Vec<Write>,
+    /// The offset of the next signal of every partition.
+    pub next_offsets: Vec<i64>,
+}
+
+impl Plan {
+    /// Whether all is as it must be.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+/// The headers of the partitions that have one, and the number of partitions for which they were written.
+///
+/// # Errors
+/// They contradict each other, or nothing was ever written.
+pub fn headers(partitions: &[Partition], deployment: &str) -> Result<(i32, Vec<Option<Header>>), Vec<String>> {
+    let read = |partition: &Partition| header::read(&partition.records).map_err(|error| vec![error.to_string()]);
+    let headers = partitions.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = headers.first().and_then(Option::as_ref) else {
+        return Err(vec![
+            "partition 0 of the state topic holds no state: the group never ran, and there is nothing \
+                         to migrate"
+                .to_owned(),
+        ]);
+    };
+    let mut faults = Vec::new();
+    for (number, header) in (0..).zip(&headers) {
+        match header {
+            Some(header) if header.deployment != deployment => {
+                let group = &header.deployment;
+                faults.push(format!("the state of partition {number} belongs to the group {group:?}"));
+            }
+            Some(header) if header.partitions != first.partitions => faults.push(format!(
+                "the state of partition {number} was written for {} partitions, that of partition 0 for {}",
+                header.partitions, first.partitions
+            )),
+            Some(header) if header.policy != first.policy => faults.push(format!(
+                "partition {number} has another policy in force than partition 0: start the service as it was, run \
+                 `fenghuo apply`, stop it, and migrate then"
+            )),
+            None if number < first.partitions => {
+                faults.push(format!("partition {number} has no state: bring the state topic back"));
+            }
+            _ => {}
+        }
+    }
+    if faults.is_empty() { Ok((first.partitions, headers)) } else { Err(faults) }
+}
+
+/// What is to be done so that each region's records stand in the partition of its signals; `forwarded` is, of every raw
+/// partition, the offset before which the decode role sends nothing again.
+///
+/// # Errors
+/// Everything that is in the way.
+pub fn plan(
+    partitions: &[Partition],
+    registry: &Registry,
+    deployment: &str,
+    forwarded: &BTreeMap<(String, i32), i64>,
+) -> Result<Plan, Vec<String>> {
+    let (before, headers) = headers(partitions, deployment)?;
+    let after = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+    let kept: Vec<Part<'_>> = (0..).zip(partitions).map(|(number, partition)| part(number, partition)).collect();
+    let home = |region: &str| partition_of(region, before);
+    let said = |faults: Vec<_>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let regrouped = regroup(registry, home, &kept).map_err(said)?;
+    let mut target: Vec<BTreeMap<&[u8], &[u8]>> = vec![BTreeMap::new(); partitions.len()];
+    let mut regions = Vec::new();
+    for (region, records) in &regrouped.regions {
+        let (from, to) = (home(region), partition_of(region, after));
+        if from != to {
+            regions.push(RegionMove { region: region.clone(), from, to, records: records.len() });
+        }
+        if let Some(place) = usize::try_from(to).ok().and_then(|to| target.get_mut(to)) {
+            place.extend(records.iter().map(|(key, value)| (key.as_slice(), value.as_slice())));
+        }
+    }
+    let mut writes: Vec<Write> = Vec::new();
+    for (part, target) in kept.iter().zip(&target) {
+        let existing: BTreeMap<&[u8], &[u8]> = part.records.iter().copied().collect();
+        let other = target.iter().filter(|(key, value)| existing.get(*key) != Some(value));
+        writes.extend(other.map(|(key, value)| (part.number, key.to_vec(), Some(value.to_vec()))));
+        let is_lone = |key: &[u8]| regrouped.lone.contains(&(part.number, key.to_vec()));
+        let left = existing.keys().filter(|key| !target.contains_key(*key) && !is_lone(key));
+        writes.extend(left.map(|key| (part.number, key.to_vec(), None)));
+    }
+    let next_offsets: Vec<i64> = partitions
+        .iter()
+        .zip(&headers)
+        .map(|(partition, header)| header.as_ref().map_or(partition.log.0, |header| header.next_offset))
+        .collect();
+    if !writes.is_empty() || before != after {
+        writes.extend(new_headers(partitions, &headers, &next_offsets, forwarded));
+    }
+    let Regrouped { moved: buildings, doubled, gone, .. } = regrouped;
+    Ok(Plan { before, after, regions, buildings, doubled, gone, writes, next_offsets })
+}
+
+/// The records of a partition that are the regions' own.
+fn part(number: i32, partition: &Partition) -> Part<'_> {
+    let records = of_correlator(&partition.records).filter(|(key, _)| *key != b"counters");
+    Part { number, records: records.collect() }
+}
+
+/// A header for every partition; what was written of attempts at it means nothing any more.
+fn new_headers(
+    partitions: &[Partition],
+    headers: &[Option<Header>],
+    next_offsets: &[i64],
+    forwarded: &BTreeMap<(String, i32), i64>,
+) -> Vec<Write> {
+    let known: Vec<&Header> = headers.iter().flatten().collect();
+    let Some(first) = known.first() else { return Vec::new() };
+    let header = Header {
+        deployment: first.deployment.clone(),
+        partitions: i32::try_from(partitions.len()).unwrap_or(i32::MAX),
+        next_offset: 0,
+        written_ms: known.iter().map(|header| header.written_ms).max().unwrap_or(0),
+        marks: marks(&known, forwarded),
+        policy: first.policy.clone(),
+    };
+    let mut writes = Vec::new();
+    for ((number, partition), next_offset) in (0..).zip(partitions).zip(next_offsets) {
+        let (key, value) = Header { next_offset: *next_offset, ..header.clone() }.record();
+        writes.push((number, key, value));
+        if partition.records.contains_key(attempts::KEY) {
+            writes.push((number, attempts::KEY.to_vec(), None));
+        }
+    }
+    writes
+}
+
+/// The marks that hold in every partition, whichever regions it has from now on: what lies at or below them was taken
+/// wherever it belonged.
+fn marks(headers: &[&Header], forwarded: &BTreeMap<(String, i32), i64>) -> Vec<(String, i32, Mark)> {
+    let mut all: BTreeMap<(&str, i32), Vec<Mark>> = BTreeMap::new();
+    for (topic, partition, mark) in headers.iter().flat_map(|header| &header.marks) {
+        all.entry((topic, *partition)).or_default().push(*mark);
+    }
+    let one = |((topic, partition), marks): ((&str, i32), Vec<Mark>)| {
+        let forwarded = forwarded.get(&(topic.to_owned(), partition)).copied();
+        let mark = lowest(&marks, marks.len() == headers.len(), forwarded)?;
+        Some((topic.to_owned(), partition, mark))
+    };
+    all.into_iter().filter_map(one).collect()
+}
