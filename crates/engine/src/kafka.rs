@@ -213,7 +213,8 @@ pub fn is_refusal(error: &KafkaError) -> bool {
     )
 }
 
-/// The right that is missing where the broker refuses us, as Kafka's access lists call it; nothing if it was not refused.
+/// The right that is missing where the broker refuses us, as Kafka's access lists call it; nothing if it was not
+/// refused.
 #[must_use]
 pub fn missing_right(error: &KafkaError) -> Option<&'static str> {
     Some(match error.rdkafka_error_code()? {
