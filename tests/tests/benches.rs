@@ -1,5 +1,5 @@
-//! What a bench decides is what `fenghuo correlate` decides: the hash that benches print, of a small load, beside that of
-//! the command's lines on the same input.
+//! What a bench decides is what `fenghuo correlate` decides: the hash that benches print, of a small load, beside that
+//! of the command's lines on the same input.
 
 use std::io::Write;
 use std::process::Stdio;

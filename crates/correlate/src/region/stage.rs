@@ -102,8 +102,8 @@ impl Stage<'_> {
         }
     }
 
-    /// Whether a neighbourhood rule around a building could change anything: only a building with evidence that is in no
-    /// confirmed incident can be taken in or confirmed, and it would have to lie within the radius of an origin that
+    /// Whether a neighbourhood rule around a building could change anything: only a building with evidence that is in
+    /// no confirmed incident can be taken in or confirmed, and it would have to lie within the radius of an origin that
     /// lies within it. In a quarter that burns all over, none is left, and this is all that a repeat costs.
     fn could_take_in(&self, building: BuildingIdx, radius_m: f64) -> bool {
         let suspected = self.incidents.suspected();
@@ -125,8 +125,8 @@ impl Stage<'_> {
         lit(self.incidents, &near, radius_m)
     }
 
-    /// Lets a neighbourhood rule take effect once; whether it did. The origins that it tries are the buildings with
-    /// evidence within the radius.
+    /// Lets a neighbourhood rule take effect once; whether it did. Its origins are the buildings with evidence within
+    /// the radius.
     fn try_neighbourhood_rule(&mut self, number: usize, rule: &Rule, joined: &Evidence, radius_m: f64) -> bool {
         let origins = self.lit(joined.voice.building, radius_m);
         for origin in &origins {

@@ -61,9 +61,7 @@ pub fn arrive(registry: &Registry, policy: &Policy, signal: &Signal) -> Result<A
     }
     Ok(Arrived {
         device: device.map_or_else(|| signal.device.clone(), |device| device.id.to_string()),
-        address: device
-            .and_then(|device| device.address)
-            .map_or_else(|| signal.device.clone(), str::to_owned),
+        address: device.and_then(|device| device.address).map_or_else(|| signal.device.clone(), str::to_owned),
         registered: device.map(|device| (device.floor, device.building as usize)),
         spot,
         sensor: sensor(signal, device),

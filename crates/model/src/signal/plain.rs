@@ -213,7 +213,9 @@ mod tests {
         })]
 
         #[test]
-        fn what_it_reads_the_full_parser_reads_too(line in line(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        fn what_it_reads_the_full_parser_reads_too(
+            line in line(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        ) {
             let mut bytes = line.into_bytes();
             for _ in 0..2 {
                 if let Some(fields) = read(&bytes) {
