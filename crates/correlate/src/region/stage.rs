@@ -125,8 +125,8 @@ impl Stage<'_> {
         lit(self.incidents, &near, radius_m)
     }
 
-    /// Lets a neighbourhood rule take effect once; whether it did. The origins that it tries are the buildings with
-    /// evidence within the radius.
+    /// Lets a neighbourhood rule take effect once; whether it did. Its origins are the buildings with evidence within
+    /// the radius.
     fn try_neighbourhood_rule(&mut self, number: usize, rule: &Rule, joined: &Evidence, radius_m: f64) -> bool {
         let origins = self.lit(joined.voice.building, radius_m);
         for origin in &origins {
