@@ -1,8 +1,8 @@
 //! The operator's migration: after the number of partitions or a building's region has changed, each region's state is
 //! put where its signals will be, with the group stopped.
 //!
-//! First what stands in the signals topic is taken to its end, exactly as the service would have taken it ([`rest`]);
-//! then what is to be written follows from what is kept ([`plan`]), and one transaction writes it ([`write`]): an
+//! First what stands in the signals topic is taken to its end, exactly as the service would have taken it (`rest.rs`);
+//! then what is to be written follows from what is kept (`plan.rs`), and one transaction writes it (`write.rs`): an
 //! interrupted migration changes nothing, and a second one finds nothing left to do. Who did it, and what, stays in
 //! partition 0 of the state topic, under keys that begin with `migration/`.
 

@@ -1,9 +1,9 @@
 //! The loop of the decode role: one thread, one consumer, one producer, one closed set of events.
 //!
 //! It holds what must be kept whatever a record means: a partition begins where its group left it, or stands still
-//! where the log does not hold that ([`handover`], [`stopped`]); an offset is committed only once everything made of
+//! where the log does not hold that (`handover.rs`, `stopped.rs`); an offset is committed only once everything made of
 //! the records before it is acknowledged; a partition that is taken away is drained and committed before it is let go
-//! ([`commits`]); what could not be delivered is read and made again. What a record means is the [`Task`]'s.
+//! (`commits.rs`); what could not be delivered is read and made again. What a record means is the [`Task`]'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
