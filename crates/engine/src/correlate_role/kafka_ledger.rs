@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Headers, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
@@ -166,7 +166,7 @@ impl KafkaLedger {
         &self,
         from: &[(String, i32, i64)],
         (wait, is_whole): (Duration, bool),
-        mut each: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
+        mut each: impl FnMut(&BorrowedMessage<'_>),
     ) -> Result<(), Trouble> {
         let reader = whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?;
         let deadline = Instant::now() + wait;
@@ -278,12 +278,7 @@ impl Ledger for KafkaLedger {
             .collect();
         let mut visible = Vec::new();
         self.read_to_end(&from, (TAIL_WAIT, false), |record| {
-            let headers = record.headers().into_iter().flat_map(Headers::iter);
-            let id =
-                headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
-            if let Some(id) = id {
-                visible.push(Visible { id: id.to_owned(), payload: record.payload().unwrap_or_default().to_vec() });
-            }
+            visible.extend(visible_of(record));
         })?;
         Ok(visible)
     }
@@ -315,6 +310,14 @@ impl Ledger for KafkaLedger {
         kill_points::pass("committed");
         Ok(())
     }
+}
+
+/// The decision of a record of dispatch or watch; nothing if it says no id.
+pub(super) fn visible_of(record: &BorrowedMessage<'_>) -> Option<Visible> {
+    let mut headers = record.headers().into_iter().flat_map(Headers::iter);
+    let id = headers.find(|header| header.key == "ce_id")?.value?;
+    let payload = record.payload().unwrap_or_default().to_vec();
+    Some(Visible { id: str::from_utf8(id).ok()?.to_owned(), payload })
 }
 
 /// A record on its way to a producer.

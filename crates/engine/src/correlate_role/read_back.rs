@@ -9,9 +9,9 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::message::{Headers, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::kafka_ledger::visible_of;
 use super::ledger::Visible;
 use crate::config::Kafka;
 use crate::failure::Failure;
@@ -50,12 +50,9 @@ impl ReadBack {
     pub fn run(&self, seen: &Sender<Arc<Visible>>, ended: &AtomicBool) {
         while !ended.load(Ordering::Acquire) {
             let Some(Ok(record)) = self.reader.poll(POLL_WAIT) else { continue };
-            let headers = record.headers().into_iter().flat_map(Headers::iter);
-            let id =
-                headers.filter(|header| header.key == "ce_id").find_map(|header| str::from_utf8(header.value?).ok());
-            let Some(id) = id.map(str::to_owned) else { continue };
-            let payload = record.payload().unwrap_or_default().to_vec();
-            if seen.send(Arc::new(Visible { id, payload })).is_err() {
+            if let Some(decision) = visible_of(&record)
+                && seen.send(Arc::new(decision)).is_err()
+            {
                 return;
             }
         }

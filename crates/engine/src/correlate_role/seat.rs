@@ -209,7 +209,7 @@ impl Holder {
             }
             begun => begun?,
         };
-        let mut watch = self.watch(&mut shard)?;
+        let mut watch = self.watch(&mut shard, beginning.log.1)?;
         let begun = Report::Begun { seat: self.number, offset: shard.next_offset() };
         if self.office.reports.send(begun).is_err() {
             return Ok(());
@@ -266,9 +266,9 @@ impl Holder {
     }
 
     /// Writes down that the partition begins here, before any of its records can end the process.
-    fn watch(&self, shard: &mut Shard) -> Result<Watch, Trouble> {
+    /// `end`: that of the log when the shard was begun, which is all that an attempt before it can have taken.
+    fn watch(&self, shard: &mut Shard, end: i64) -> Result<Watch, Trouble> {
         let before = shard.take_attempt();
-        let (_, end) = self.beginning()?.log;
         let attempts = Attempts::begin(before.as_deref(), shard.next_offset(), end);
         let notes = Notes::new(&self.office.kafka, &self.office.topics.state, self.partition.partition);
         let notes = notes.map_err(|failure| Trouble::Unusable(failure.to_string()))?;
