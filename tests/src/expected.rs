@@ -9,8 +9,9 @@ use std::sync::Arc;
 use fenghuo_city::Channel;
 use fenghuo_correlate::Correlator;
 use fenghuo_decode::{Decoded, Options, Record, decode_record};
-use fenghuo_model::{Decision, Input, Kind, Policy, Registry, Signal};
+use fenghuo_model::{Decision, Input, Kind, Policy, Signal};
 
+use crate::stage::Stage;
 use crate::topics::Stored;
 
 /// Where a raw record stands: topic, partition, offset.
@@ -123,12 +124,12 @@ pub struct FromSignals {
 impl FromSignals {
     /// Takes a whole signals topic, by partition and offset.
     #[must_use]
-    pub fn of(registry: &Arc<Registry>, records: &[Stored], replays: Replays) -> Self {
+    pub fn of(stage: &Stage, records: &[Stored], replays: Replays) -> Self {
         let mut found = Self::default();
         let policy = Arc::new(Policy::default());
         let mut shards: BTreeMap<i32, (Correlator, Sources)> = BTreeMap::new();
         for stored in records {
-            let new = || (Correlator::new(Arc::clone(registry), Arc::clone(&policy)), Sources::default());
+            let new = || (Correlator::new(Arc::clone(&stage.registry), Arc::clone(&policy)), Sources::default());
             let (correlator, sources) = shards.entry(stored.partition).or_insert_with(new);
             let Ok(input) = Input::from_json(&stored.bytes) else {
                 found.others += 1;
@@ -141,6 +142,12 @@ impl FromSignals {
                 if !is_new && replays == Replays::Dropped {
                     continue;
                 }
+            }
+            if let Input::Registry(change) = &input {
+                let next = stage.version(&change.version);
+                // One that does not fit leaves the one before.
+                let _ = next.map(|next| correlator.change_registry(next));
+                continue;
             }
             let mut decided = Vec::new();
             // What the rules reject is the dead-letter topic's.

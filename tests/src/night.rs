@@ -93,7 +93,7 @@ impl<'b> Night<'b> {
         let is_taken = |stored: &Stored| Some(stored.offset) < taken[usize::try_from(stored.partition).unwrap()];
         let mut records = self.broker.read(&self.topic("signals"));
         records.retain(is_taken);
-        let found = FromSignals::of(&self.stage.registry, &records, Replays::Dropped);
+        let found = FromSignals::of(&self.stage, &records, Replays::Dropped);
         assert_eq!(found.others, 0, "neither signal nor tick");
         (found.decisions.iter().map(|decided| decided.decision.to_json()).collect(), found.signals)
     }

@@ -98,6 +98,14 @@ impl Stage {
         self.folder.path()
     }
 
+    /// The version of the registry that `fenghuo apply` has put beside it.
+    #[must_use]
+    pub fn version(&self, name: &str) -> Option<Arc<Registry>> {
+        let file = format!("city.jsonl.{name}");
+        let text = std::fs::read(self.path().join(&file)).ok()?;
+        Registry::from_json_lines(&file, &text).ok().map(Arc::new)
+    }
+
     /// Writes raw records, and waits until all are acknowledged.
     ///
     /// # Errors

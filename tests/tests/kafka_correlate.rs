@@ -228,6 +228,90 @@ fn a_policy_is_put_in_force_and_stays() {
     assert!(count > 0 && count < decisions.len(), "{count} of {}", decisions.len());
 }
 
+/// The registry with other names, and without some of its devices.
+fn other_names(stage: &Night<'_>) -> String {
+    let text = std::fs::read_to_string(stage.stage.path().join("city.jsonl")).unwrap();
+    let is_kept = |(number, line): &(usize, &str)| number % 20 != 7 || !line.contains("\"device\"");
+    let kept = text.lines().enumerate().filter(is_kept).map(|(_, line)| line.replace("\"name\":\"", "\"name\":\"now "));
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+/// A building whose fire is confirmed and not over.
+fn burning(stage: &Night<'_>) -> String {
+    let dispatched = stage.broker.read(&stage.topic("dispatch"));
+    let decisions = dispatched.iter().map(|it| serde_json::from_slice::<serde_json::Value>(&it.bytes).unwrap());
+    let mut open = std::collections::BTreeMap::new();
+    for decision in decisions {
+        let is_over = ["closed", "cancelled"].contains(&decision["decision"].as_str().unwrap());
+        let place = (!is_over).then(|| decision["place"].as_str().unwrap().to_owned());
+        open.insert(decision["incident"].as_str().unwrap().to_owned(), place);
+    }
+    open.into_values().flatten().next().unwrap()
+}
+
+/// Members of this Fenghuo and of the one before hand the partitions to each other; then a registry is put in force,
+/// which the one before does not know: what comes is placed by it, also after a restart.
+#[test]
+fn a_registry_is_put_in_force_and_stays() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "registry");
+    let start = |name: &str| {
+        let mut command = fenghuo();
+        command.args(["run", "--config"]).arg(&stage.stage.config);
+        if name.starts_with("old") {
+            command.env("FENGHUO_NEWEST_STATE", "1");
+        }
+        Member::spawn(command, stage.stage.path(), name).unwrap()
+    };
+    let (before, after) = records.split_at(records.len() / 2);
+    stage.produce(before);
+    let begun = |member: &Member| member.log().matches("correlate_role: begun").count();
+    let signals = || broker.ends(&stage.topic("signals")).iter().map(|(_, end)| end).sum::<i64>();
+    let mut members = vec![start("old 1")];
+    for (number, name) in (1..).zip(["new 1", "old 2", "new 2"]) {
+        wait(&members, || signals() >= number * 800);
+        members.push(start(name));
+        wait(&members, || members.last().is_some_and(|member| begun(member) > 0));
+        ended_well(vec![members.remove(0)]);
+    }
+    stage.settle(&members.iter().collect::<Vec<_>>());
+
+    let next = other_names(&stage);
+    let place = burning(&stage);
+    let named = format!("\"{place}\"");
+    let without: Vec<&str> = next.lines().filter(|line| !line.contains(&named)).collect();
+    let apply = |text: &str| {
+        let file = stage.stage.path().join("next.jsonl");
+        std::fs::write(&file, text).unwrap();
+        let mut command = fenghuo();
+        command.args(["apply", "--registry"]).arg(file).arg("--config").arg(&stage.stage.config).output().unwrap()
+    };
+    let refused = apply(&without.join("\n"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(said.contains(&format!("building {place} is in an open incident and not in the registry")), "{said}");
+    let applied = apply(&next);
+    assert!(applied.status.success(), "{applied:?}");
+    assert!(String::from_utf8_lossy(&applied.stdout).contains("is in force in all 4 partitions"), "{applied:?}");
+    wait(&members, || members[0].log().matches("put in force").count() == 4);
+    wait(&members, || members[0].log().contains("signals go where this registry says"));
+    ended_well(members);
+
+    stage.produce(after);
+    let old = start("old 3");
+    wait(std::slice::from_ref(&old), || old.log().contains("start the newer Fenghuo that wrote it"));
+    drop(old);
+    let member = start("new 3");
+    stage.settle(&[&member]);
+    assert!(!member.log().contains("another one than the latest"), "{}", member.log());
+    ended_well(vec![member]);
+    stage.check(&city);
+    let decisions = published(&stage);
+    let count = decisions.iter().filter(|it| String::from_utf8_lossy(it).contains("\"name\":\"now ")).count();
+    assert!(count > 0 && count < decisions.len(), "{count} of {}", decisions.len());
+}
+
 /// A static member that dies and comes back within the session's time: nothing is moved from the other.
 #[test]
 fn a_restart_within_the_session_moves_nothing() {

@@ -2,17 +2,20 @@
 //! order of the input, so that it is the same to the byte on any number of threads.
 //!
 //! Regions share nothing but the registry, so that nothing has to be locked: a batch of lines is read in pieces, then
-//! every lane takes what belongs to its regions. A batch too small to be worth threads goes the same way on one.
+//! every lane takes what belongs to its regions. A batch too small to be worth threads goes the same way on one. Another
+//! registry ends a batch: it is for all lanes or for none.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::iter;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use fenghuo_correlate::{Correlator, Counters, Found};
-use fenghuo_model::{Decision, Input, Policy, PolicyChange, Registry, Signal, Tick};
+use fenghuo_correlate::{Correlator, Counters, Found, StateError};
+use fenghuo_engine::registries::Registries;
+use fenghuo_model::{Decision, Input, Policy, PolicyChange, Registry, RegistryChange, Signal, Tick};
 use serde_json::{Map, Value};
 
 use crate::input;
@@ -26,6 +29,7 @@ pub struct Lanes {
     lanes: Vec<Correlator>,
     /// By the region's number.
     lane_of_region: Vec<usize>,
+    registries: Arc<Registries>,
     /// Ticks of all regions: each lane has counted them.
     ticks_of_all: u64,
 }
@@ -58,29 +62,87 @@ enum Read {
 
 impl Lanes {
     /// Nothing heard yet. There are never more lanes than regions; reading is divided among all threads.
-    pub fn new(registry: &Arc<Registry>, policy: &Arc<Policy>, threads: NonZeroUsize) -> Self {
+    pub fn new(
+        registry: &Arc<Registry>,
+        policy: &Arc<Policy>,
+        registries: Arc<Registries>,
+        threads: NonZeroUsize,
+    ) -> Self {
         let lane = || Correlator::new(Arc::clone(registry), Arc::clone(policy));
         let first = lane();
-        let lane_of_region = share_out(registry, &first, threads.get());
+        let lane_of_region = share_out(registry, &first, threads.get(), |_| None);
         let others = first.regions().len().min(threads.get()) - 1;
         let lanes = iter::once(first).chain(iter::repeat_with(lane).take(others)).collect();
-        Self { threads: threads.get(), lanes, lane_of_region, ticks_of_all: 0 }
+        Self { threads: threads.get(), lanes, lane_of_region, registries, ticks_of_all: 0 }
     }
 
     /// Takes a batch of lines (nothing: too long); what each led to, in the order of the lines.
     pub fn take(&mut self, lines: &[Option<&[u8]>]) -> Vec<Said> {
+        let mut said = Vec::new();
+        let mut first = 0;
+        while first < lines.len() {
+            match self.take_until_registry(first, &lines[first..], &mut said) {
+                None => break,
+                Some((line, change)) => {
+                    said.extend(self.change_registry(&change).err().map(|reason| Said::rejected(line, reason)));
+                    first = line + 1;
+                }
+            }
+        }
+        said
+    }
+
+    /// Takes lines, of which the first has that place in its batch, up to one that puts another registry in force; that
+    /// one.
+    fn take_until_registry(
+        &mut self,
+        first: usize,
+        lines: &[Option<&[u8]>],
+        said: &mut Vec<Said>,
+    ) -> Option<(usize, RegistryChange)> {
         let threads = if lines.len() < LINES_WORTH_THREADS { 1 } else { self.threads };
         let piece = lines.len().div_ceil(threads).max(1);
-        let pieces = (0..).step_by(piece).zip(lines.chunks(piece));
+        let pieces = (first..).step_by(piece).zip(lines.chunks(piece));
         let this = &*self;
-        let read = side_by_side(threads, pieces.map(|(first, lines)| move || this.read(first, lines)));
+        let mut read = side_by_side(threads, pieces.map(|(first, lines)| move || this.read(first, lines)));
+        // What was read behind it was read by the registry before it.
+        let change = read.iter_mut().find_map(|piece| piece.registry.take());
+        if let Some((line, _)) = &change
+            && first < *line
+        {
+            let before = self.take_until_registry(first, &lines[..line - first], said);
+            assert!(before.is_none(), "the first change of the registry was found");
+            return change;
+        }
+        if change.is_some() {
+            return change;
+        }
         let mut of_lanes: Vec<Vec<Vec<Routed>>> = self.lanes.iter().map(|_| Vec::new()).collect();
         for piece in read {
             self.ticks_of_all += piece.ticks_of_all;
             of_lanes.iter_mut().zip(piece.of_lanes).for_each(|(lane, piece)| lane.push(piece));
         }
         let lanes = self.lanes.iter_mut().zip(of_lanes);
-        in_order(side_by_side(threads, lanes.map(|(lane, pieces)| move || correlate(lane, pieces))))
+        said.extend(in_order(side_by_side(threads, lanes.map(|(lane, pieces)| move || correlate(lane, pieces)))));
+        None
+    }
+
+    /// Puts another registry in force in all lanes; a region stays in its lane.
+    fn change_registry(&mut self, change: &RegistryChange) -> Result<(), String> {
+        let registry = self.registries.find(&change.version)?.registry;
+        // Each lane knows only what burns in its own regions; of several reasons one correlator would say the first.
+        let unfit = self.lanes.iter_mut().filter_map(|lane| lane.require_fit(Arc::clone(&registry)).err());
+        if let Some(reason) = unfit.min_by_key(building_of) {
+            return Err(reason.to_string());
+        }
+        let lane_of: HashMap<String, usize> =
+            self.lanes[0].regions().map(str::to_owned).zip(self.lane_of_region.iter().copied()).collect();
+        for lane in &mut self.lanes {
+            lane.change_registry(Arc::clone(&registry)).map_err(|error| error.to_string())?;
+        }
+        let stays = |region: &str| lane_of.get(region).copied();
+        self.lane_of_region = share_out(&registry, &self.lanes[0], self.lanes.len(), stays);
+        Ok(())
     }
 
     /// Lets every region's clock run until no timer is left; the decisions' JSON by the names of the regions.
@@ -110,7 +172,8 @@ impl Lanes {
 
     /// Reads a piece of a batch, of which the first line has that place in it.
     fn read(&self, first: usize, lines: &[Option<&[u8]>]) -> Piece {
-        let mut piece = Piece { of_lanes: self.lanes.iter().map(|_| Vec::new()).collect(), ticks_of_all: 0 };
+        let of_lanes = self.lanes.iter().map(|_| Vec::new()).collect();
+        let mut piece = Piece { of_lanes, ticks_of_all: 0, registry: None };
         for (line, bytes) in (first..).zip(lines) {
             let read = bytes.ok_or_else(input::too_long);
             let (region, read) = match read.and_then(|bytes| Input::from_json(bytes).map_err(|error| error.to_string()))
@@ -133,6 +196,10 @@ impl Lanes {
                     }
                     continue;
                 }
+                Ok(Input::Registry(change)) => {
+                    piece.registry = Some((line, change));
+                    return piece;
+                }
                 Ok(Input::Tick(tick)) => {
                     let region = tick.region.as_deref().and_then(|name| self.lanes[0].region_number(name));
                     (region, Read::Tick(tick))
@@ -151,6 +218,8 @@ impl Lanes {
 struct Piece {
     of_lanes: Vec<Vec<Routed>>,
     ticks_of_all: u64,
+    /// The first line that puts another registry in force; what stands behind it was not read.
+    registry: Option<(usize, RegistryChange)>,
 }
 
 impl Said {
@@ -163,6 +232,13 @@ impl Said {
     }
 }
 
+fn building_of(reason: &StateError) -> Option<String> {
+    match reason {
+        StateError::UnknownBuilding { building } => Some(building.clone()),
+        _ => None,
+    }
+}
+
 /// A correlator's counters by their names.
 pub fn named(counters: &Counters) -> Map<String, Value> {
     match serde_json::to_value(counters) {
@@ -171,9 +247,14 @@ pub fn named(counters: &Counters) -> Map<String, Value> {
     }
 }
 
-/// Gives each region to the lane that has the fewest buildings so far, the largest region first; the lanes by the
-/// regions' numbers.
-fn share_out(registry: &Registry, correlator: &Correlator, most_lanes: usize) -> Vec<usize> {
+/// Gives each region to the lane that it has already, or to the one that has the fewest buildings so far, the largest
+/// region first; the lanes by the regions' numbers.
+fn share_out(
+    registry: &Registry,
+    correlator: &Correlator,
+    most_lanes: usize,
+    stays: impl Fn(&str) -> Option<usize>,
+) -> Vec<usize> {
     let mut sizes: Vec<usize> = vec![1; correlator.regions().len()];
     let numbers: Vec<_> = registry.regions().iter().map(|name| correlator.region_number(name)).collect();
     for building in registry.buildings() {
@@ -185,8 +266,10 @@ fn share_out(registry: &Registry, correlator: &Correlator, most_lanes: usize) ->
     by_size.sort_by_key(|number| Reverse(sizes[*number]));
     let mut loads = vec![0; most_lanes.min(sizes.len())];
     let mut lane_of_region = vec![0; sizes.len()];
+    let names: Vec<&str> = correlator.regions().collect();
     for number in by_size {
-        let lane = (0..loads.len()).min_by_key(|lane| loads[*lane]).unwrap_or(0);
+        let emptiest = || (0..loads.len()).min_by_key(|lane| loads[*lane]).unwrap_or(0);
+        let lane = stays(names[number]).unwrap_or_else(emptiest);
         loads[lane] += sizes[number];
         lane_of_region[number] = lane;
     }

@@ -37,19 +37,37 @@ impl Statements {
     }
 }
 
+/// Devices of which something else is remembered.
+pub(crate) type Touched = HashSet<DeviceKey, foldhash::fast::RandomState>;
+
 /// Restores and isolations of every device of a region.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
     by_device: HashMap<DeviceKey, Statements, foldhash::fast::RandomState>,
     /// The number of devices at which forgotten ones are swept out, so that the work stays in proportion.
     sweep_at: usize,
-    touched: Option<HashSet<DeviceKey, foldhash::fast::RandomState>>,
+    touched: Option<Touched>,
 }
 
 impl Devices {
     /// From now on remembers what changes, for [`Devices::touched`].
     pub(crate) fn keep_touched(&mut self) {
         self.touched.get_or_insert_default();
+    }
+
+    /// What changed so far; from now on remembers no changes.
+    pub(crate) const fn take_touched(&mut self) -> Option<Touched> {
+        self.touched.take()
+    }
+
+    /// Puts back what changed.
+    pub(crate) fn put_touched(&mut self, touched: Option<Touched>) {
+        self.touched = touched;
+    }
+
+    /// Everything counts as changed.
+    pub(crate) fn touch_all(&mut self) {
+        self.touched = Some(self.by_device.keys().cloned().collect());
     }
 
     /// The devices of which something else is remembered than when this was last asked.
@@ -63,8 +81,14 @@ impl Devices {
     }
 
     /// Puts back what a device said of itself.
-    pub(crate) fn put_back(&mut self, device: DeviceKey, statements: Statements) {
-        self.by_device.insert(device, statements);
+    /// Two names of which a registry has made one device have said it together.
+    pub(crate) fn put_back(&mut self, device: DeviceKey, mut statements: Statements) {
+        let held = self.by_device.entry(device).or_default();
+        held.restores_ms.append(&mut statements.restores_ms);
+        held.restores_ms.sort_unstable();
+        held.restores_ms.dedup();
+        held.isolations.append(&mut statements.isolations);
+        held.isolations.sort_by_key(|isolation| isolation.at_ms);
     }
 
     /// The number of devices at which forgotten ones are swept out.
@@ -76,6 +100,7 @@ impl Devices {
     pub(crate) const fn set_sweep_at(&mut self, sweep_at: usize) {
         self.sweep_at = sweep_at;
     }
+
     /// A restore with event time `at_ms`; what happened before `before_ms` is forgotten.
     pub(crate) fn restore(&mut self, device: &DeviceKey, at_ms: i64, before_ms: i64) {
         if at_ms < before_ms {

@@ -51,7 +51,7 @@ pub(crate) struct Incidents {
 
 /// What changed since the state was last asked for.
 #[derive(Debug, Default)]
-struct Touched {
+pub(crate) struct Touched {
     /// Incidents that changed; some may have ended since.
     slots: Vec<Slot>,
     /// Buildings whose evidence changed, or that joined or left.
@@ -62,6 +62,28 @@ impl Incidents {
     /// From now on remembers what changes, for [`Incidents::touched`].
     pub(crate) fn keep_touched(&mut self) {
         self.touched.get_or_insert_default();
+    }
+
+    /// What changed so far; from now on remembers no changes.
+    pub(crate) fn take_touched(&mut self) -> Option<Touched> {
+        self.touched.is_some().then(|| {
+            let buildings = self.touched();
+            self.touched = None;
+            Touched { buildings, ..Touched::default() }
+        })
+    }
+
+    /// Puts back what changed.
+    pub(crate) fn put_touched(&mut self, touched: Option<Touched>) {
+        self.take_touched();
+        self.touched = touched;
+    }
+
+    /// Everything counts as changed.
+    pub(crate) fn touch_all(&mut self) {
+        self.take_touched();
+        let buildings = self.by_building.keys().copied().collect();
+        self.touched = Some(Touched { buildings, ..Touched::default() });
     }
 
     /// The buildings whose record of state is another one than when this was last asked: those in no incident have none

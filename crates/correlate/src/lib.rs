@@ -82,6 +82,9 @@ pub enum Rejected {
     /// It is about a building that nobody knows.
     #[error("a {0} must name a registered building")]
     NoBuilding(Kind),
+    /// The registry that is to be put in force is not here.
+    #[error("the registry {0} is to be put in force, and is not at hand here")]
+    RegistryElsewhere(String),
 }
 
 /// What was counted since the beginning.
@@ -151,6 +154,9 @@ pub struct Correlator {
     counters: Counters,
     /// What of the counters was written as state, if anybody asks for it.
     counters_written: Option<Option<Counters>>,
+    /// What has become something else by another registry, since state was last asked for.
+    pending: Vec<StateChange>,
+    limits: Limits,
 }
 
 /// Device, building and region of a signal, as the registry knows them; see [`Correlator::find`].
@@ -197,13 +203,25 @@ impl Correlator {
         let number = |name: &Arc<str>| names.binary_search(name).expect("every region is in the list");
         let numbers = registry.regions().iter().map(number).collect();
         let regions = names.into_iter().map(region).collect();
-        Ok(Self { registry, policy, regions, numbers, counters: Counters::default(), counters_written: None })
+        Ok(Self {
+            registry,
+            policy,
+            regions,
+            numbers,
+            counters: Counters::default(),
+            counters_written: None,
+            pending: Vec::new(),
+            limits: limits.clone(),
+        })
     }
 
     /// Takes one input and appends the decisions that it causes, in their order.
     ///
+    /// A change of the registry is none of these: its text is not here, so that whoever has it calls
+    /// [`Correlator::change_registry`].
+    ///
     /// # Errors
-    /// Why a signal is rejected; it then changed nothing.
+    /// Why an input is rejected; it then changed nothing.
     pub fn take(&mut self, input: &Input, out: &mut Vec<Decision>) -> Result<(), Rejected> {
         match input {
             Input::Tick(tick) => {
@@ -215,6 +233,7 @@ impl Correlator {
                 self.put_in_force(&change.policy);
                 Ok(())
             }
+            Input::Registry(change) => Err(Rejected::RegistryElsewhere(change.version.clone())),
         }
     }
 

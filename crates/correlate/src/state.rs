@@ -16,15 +16,17 @@
 //!
 //! `key.rs` has the keys, `records.rs` the records, `envelope.rs` their bytes; `write.rs` and `read.rs` are the way
 //! there and back. Ids stand in the records, never a registry's numbers: the registry may be another one by then.
-//! `regroup.rs` puts records under the regions of another registry, or of other writers.
+//! `exchange.rs` puts another registry in force by way of them; `regroup.rs` puts records under the regions of another registry, or of other writers.
 
 mod envelope;
+mod exchange;
 mod key;
 mod read;
 mod records;
 mod regroup;
 mod write;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use fenghuo_model::{Policy, Registry};
@@ -33,7 +35,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Correlator, Limits, LimitsContradict};
 
-pub use envelope::VERSION as STATE_VERSION;
+pub use envelope::{OF_CORRELATOR as RECORD_VERSION, VERSION as STATE_VERSION};
 pub use regroup::{Moved, Part, Regrouped, Unmovable, regroup};
 pub(crate) use write::Written;
 
@@ -89,15 +91,35 @@ pub enum StateError {
         /// The registry's.
         now: String,
     },
+    /// A building belongs to another region in the registry that is to be put in force.
+    #[error(
+        "building {building} belongs to the region {before} and to {now} in the new registry: buildings change their \
+         region only by `fenghuo migrate`"
+    )]
+    OtherRegion {
+        /// The building's id.
+        building: String,
+        /// The region of the registry in force.
+        before: String,
+        /// The new one's.
+        now: String,
+    },
     /// The limits contradict each other.
     #[error(transparent)]
     Limits(#[from] LimitsContradict),
 }
 
-/// The bytes of a record that whoever keeps state adds of its own, in the form of all state records.
+/// The bytes of a record that whoever keeps state adds of its own, in the form of all state records; `version` is the
+/// oldest Fenghuo's that can read it.
 #[must_use]
-pub fn encode<T: Serialize>(record: &T) -> Vec<u8> {
-    envelope::write(record)
+pub fn encode<T: Serialize>(version: u8, record: &T) -> Vec<u8> {
+    envelope::write_as(version, record)
+}
+
+/// The version that such bytes name, if they name one.
+#[must_use]
+pub fn version_of(bytes: &[u8]) -> Option<u8> {
+    envelope::version_of(bytes)
 }
 
 /// The record of such bytes; `key` is for what is said when they cannot be read.
@@ -118,6 +140,20 @@ impl Correlator {
     /// Appends the records of state that are other ones than at the last call, each once, in the order of regions;
     /// without [`Self::keep_changes`], nothing.
     pub fn changes(&mut self, out: &mut Vec<StateChange>) {
+        if self.pending.is_empty() {
+            return self.own_changes(out);
+        }
+        let mut all = std::mem::take(&mut self.pending);
+        self.own_changes(&mut all);
+        // Of each key what was said last.
+        let mut said = HashSet::new();
+        let mut last: Vec<StateChange> =
+            all.into_iter().rev().filter(|change| said.insert(change.key.clone())).collect();
+        last.reverse();
+        out.append(&mut last);
+    }
+
+    fn own_changes(&mut self, out: &mut Vec<StateChange>) {
         if let Some(written) = &mut self.counters_written
             && written.as_ref() != Some(&self.counters)
         {

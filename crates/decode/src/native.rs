@@ -11,6 +11,7 @@ pub(crate) fn decode(bytes: &[u8], out: &mut Vec<Decoded>) {
         Ok(Input::Signal(signal)) => Decoded::Signal(signal),
         Ok(Input::Tick(_)) => Rejection::new("a tick is no statement of a device").into(),
         Ok(Input::Policy(_)) => Rejection::new("a policy is no statement of a device").into(),
+        Ok(Input::Registry(_)) => Rejection::new("a registry is no statement of a device").into(),
         Err(reason) => Rejection::new(reason.to_string()).into(),
     });
 }

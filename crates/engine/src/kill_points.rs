@@ -1,5 +1,6 @@
 //! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`; and
-//! records that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`.
+//! records that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`. And `FENGHUO_NEWEST_STATE=1`, which makes it as
+//! old as the Fenghuo that knew no newer state.
 //!
 //! Only builds with debug assertions look at the variables; in a release build the points are nothing.
 
@@ -16,6 +17,16 @@ struct Armed {
     point: String,
     /// Passings that are left before the deadly one.
     left: AtomicU64,
+}
+
+/// Lets the process be the Fenghuo that knew no newer state than this version.
+pub const STATE_VARIABLE: &str = "FENGHUO_NEWEST_STATE";
+
+/// The newest version of state that this process is to know, if a test wants it to be an older one.
+#[must_use]
+pub fn newest_state() -> Option<u8> {
+    static NEWEST: OnceLock<Option<u8>> = OnceLock::new();
+    if cfg!(debug_assertions) { *NEWEST.get_or_init(|| std::env::var(STATE_VARIABLE).ok()?.parse().ok()) } else { None }
 }
 
 /// Passes a point; the process may end here, without any of its last words.

@@ -24,6 +24,7 @@ pub mod notes;
 pub mod orphans;
 pub mod outlet;
 pub mod progress;
+pub mod registries;
 pub mod service;
 pub mod sources;
 pub mod topics;

@@ -14,7 +14,7 @@ use fenghuo_model::Fault;
 use rdkafka::consumer::Consumer as _;
 use serde::Serialize;
 
-use crate::config::{Config, RegistrySource};
+use crate::config::Config;
 use crate::correlate_role::header::Header;
 use crate::correlate_role::kafka_ledger::KafkaLedger;
 use crate::correlate_role::ledger::{Ledger as _, Trouble};
@@ -22,7 +22,7 @@ use crate::events::TopicPartition;
 use crate::failure::Failure;
 use crate::kafka::{ANSWER_WAIT, EventConsumer, committed, connect, ends_reader, group_reader, partition_count};
 use crate::service::{Shutdown, failure_of_question};
-use crate::sources::{Rules, read_files, read_topic};
+use crate::sources::{Rules, read_files};
 use crate::{correlate_role, decode_role};
 
 pub mod partitioner;
@@ -140,13 +140,9 @@ fn failure_of_rest(config: &Config, partition: i32, trouble: &Trouble) -> Failur
 
 impl<'c> Desk<'c> {
     fn open(config: &'c Config, shutdown: &Shutdown) -> Result<Self, Failure> {
-        let (registry, policy, policy_text) = read_files(config)?;
+        let files = read_files(config)?;
         let reader = connect(&config.kafka, shutdown)?;
-        let registry = match (registry, &config.registry) {
-            (None, RegistrySource::Topic(topic)) => read_topic(&reader, topic, shutdown)?,
-            (registry, _) => registry.expect("a registry that is no topic is a file, and was read"),
-        };
-        let rules = Rules { registry: Arc::new(registry), policy: Arc::new(policy), policy_text: policy_text.into() };
+        let rules = files.complete(config, &reader, shutdown)?;
         let (signals, state) = (&config.topics.signals, &config.topics.state);
         let (of_signals, of_state) = (count(config, &reader, signals)?, count(config, &reader, state)?);
         if of_signals != of_state {

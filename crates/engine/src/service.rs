@@ -10,12 +10,12 @@ use rdkafka::error::KafkaError;
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::config::{Config, RegistrySource};
+use crate::config::Config;
 use crate::correlate_role;
 use crate::decode_role::Decode;
 use crate::failure::Failure;
 use crate::kafka::{connect, is_refusal, refusal};
-use crate::sources::{Rules, read_files, read_topic};
+use crate::sources::read_files;
 use crate::topics::compare;
 use crate::worker::{Task, Worker};
 
@@ -106,20 +106,17 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     if config.http_listen.is_some() {
         tracing::warn!("http.listen is understood, and nothing listens there in this release");
     }
-    let (registry, policy, policy_text) = read_files(config)?;
+    let files = read_files(config)?;
     let reader = connect(&config.kafka, shutdown)?;
     require_topics(config, role, shutdown)?;
-    let registry = match (registry, &config.registry) {
-        (None, RegistrySource::Topic(topic)) => read_topic(&reader, topic, shutdown)?,
-        (registry, _) => registry.expect("a registry that is no topic is a file, and was read"),
-    };
+    let rules = files.complete(config, &reader, shutdown)?;
     drop(reader);
-    let rules = Rules { registry: Arc::new(registry), policy: Arc::new(policy), policy_text: policy_text.into() };
     tracing::info!(
         role = role.word(),
         brokers = config.kafka.brokers,
-        buildings = rules.registry.buildings().len(),
-        devices = rules.registry.devices().len(),
+        registry = %rules.registry.name,
+        buildings = rules.registry.registry.buildings().len(),
+        devices = rules.registry.registry.devices().len(),
         policy = rules.policy.hash(),
         "starting"
     );

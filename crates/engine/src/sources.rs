@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fenghuo_model::Policy;
 use fenghuo_model::policy::DEFAULT_TEXT;
-use fenghuo_model::{Policy, Registry};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -16,6 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::{Config, RegistrySource};
 use crate::failure::Failure;
 use crate::kafka::{ANSWER_WAIT, EventConsumer, partition_count};
+use crate::registries::{Registries, Version};
 use crate::service::Shutdown;
 
 /// How long a topic may be silent before its end before reading it counts as failed.
@@ -25,9 +26,13 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Every fault of both, or that one cannot be read.
-pub fn read_files(config: &Config) -> Result<(Option<Registry>, Policy, String), Failure> {
+pub fn read_files(config: &Config) -> Result<Files, Failure> {
     let registry = match &config.registry {
-        RegistrySource::File(path) => Some(Registry::from_json_lines(&path.display().to_string(), &read(path)?)),
+        RegistrySource::File(path) => {
+            // The latest that was put in force, or the file itself.
+            let path = Registries::beside(path).latest().map_or_else(|| path.clone(), |(latest, _)| latest);
+            Some(Version::read(&path.display().to_string(), &read(&path)?))
+        }
         RegistrySource::Topic(_) => None,
     };
     let policy = match &config.policy {
@@ -40,7 +45,7 @@ pub fn read_files(config: &Config) -> Result<(Option<Registry>, Policy, String),
         None => Ok((Policy::default(), DEFAULT_TEXT.to_owned())),
     };
     match (registry.transpose(), policy) {
-        (Ok(registry), Ok((policy, text))) => Ok((registry, policy, text)),
+        (Ok(registry), Ok((policy, policy_text))) => Ok(Files { registry, policy, policy_text }),
         (registry, policy) => {
             let faults = registry.err().into_iter().chain(policy.err()).flatten();
             Err(Failure::Configuration(faults.collect()))
@@ -57,7 +62,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 ///
 /// # Errors
 /// The topic is missing, cannot be read to its end, or what stands there is no registry.
-pub fn read_topic(reader: &EventConsumer, topic: &str, shutdown: &Shutdown) -> Result<Registry, Failure> {
+fn read_topic(reader: &EventConsumer, topic: &str, shutdown: &Shutdown) -> Result<Version, Failure> {
     let brokers_said = |error: KafkaError| Failure::Client { role: "registry", reason: format!("{topic}: {error}") };
     let Some(partitions) = partition_count(reader, topic).map_err(brokers_said)? else {
         return Err(Failure::of_configuration("registry", format!("there is no topic {topic:?}")));
@@ -95,7 +100,7 @@ pub fn read_topic(reader: &EventConsumer, topic: &str, shutdown: &Shutdown) -> R
         }
     }
     let lines: Vec<u8> = objects.into_values().flat_map(|object| one_line(object).into_iter().chain([b'\n'])).collect();
-    Registry::from_json_lines(&format!("topic:{topic}"), &lines).map_err(Failure::Configuration)
+    Version::read(&format!("topic:{topic}"), &lines).map_err(Failure::Configuration)
 }
 
 fn position(reader: &EventConsumer) -> Option<i64> {
@@ -112,11 +117,47 @@ fn one_line(mut object: Vec<u8>) -> Vec<u8> {
     object
 }
 
+/// What does not need a broker.
+pub struct Files {
+    /// The registry, if it is a file.
+    pub registry: Option<Version>,
+    /// The rules.
+    pub policy: Policy,
+    /// The rules as they were written.
+    pub policy_text: String,
+}
+
+impl Files {
+    /// With the registry from its topic, if it is none of the files.
+    ///
+    /// # Errors
+    /// As those of reading the topic.
+    pub fn complete(self, config: &Config, reader: &EventConsumer, shutdown: &Shutdown) -> Result<Rules, Failure> {
+        let Self { registry, policy, policy_text } = self;
+        let (registry, registries) = match (registry, &config.registry) {
+            (Some(registry), RegistrySource::File(path)) => {
+                let registries = Registries::beside(path);
+                registries.know(&registry);
+                (registry, registries)
+            }
+            (_, RegistrySource::Topic(topic)) => {
+                let registry = read_topic(reader, topic, shutdown)?;
+                (registry.clone(), Registries::of(vec![registry]))
+            }
+            (None, RegistrySource::File(_)) => unreachable!("a registry that is a file was read with the files"),
+        };
+        let (registries, policy) = (Arc::new(registries), Arc::new(policy));
+        Ok(Rules { registry, registries, policy, policy_text: policy_text.into() })
+    }
+}
+
 /// Registry and policy, shared by all workers.
 #[derive(Clone)]
 pub struct Rules {
-    /// Buildings and devices.
-    pub registry: Arc<Registry>,
+    /// Buildings and devices, as they are known when the process begins.
+    pub registry: Version,
+    /// All versions that are at hand.
+    pub registries: Arc<Registries>,
     /// The rules.
     pub policy: Arc<Policy>,
     /// The rules as they were written.

@@ -147,13 +147,14 @@ impl<'a, T: Task> Worker<'a, T> {
                 return;
             };
             let may = self.held[index].head().is_some_and(|head| self.task.may_take(head, &self.held));
-            let due = |held: &Held<T::Shard>| held.stalled_until.is_none() && held.backlog.is_due();
+            let still = self.task.came_forward_at().elapsed();
+            let due = |held: &Held<T::Shard>| held.stalled_until.is_none() && held.backlog.is_due(still);
             let Some(index) = may.then_some(index).or_else(|| self.held.iter().position(due)) else {
                 self.task.blocked(&self.consumer);
                 return;
             };
             let held = &mut self.held[index];
-            let Some(record) = held.backlog.pop() else { return };
+            let Some(record) = held.backlog.pop(!may) else { return };
             held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
             suspects::take(&mut self.task, &self.consumer, &record, held, &self.outlet);
         }

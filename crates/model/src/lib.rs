@@ -16,6 +16,6 @@ pub mod words;
 pub use decision::Decision;
 pub use policy::Policy;
 pub use registry::Registry;
-pub use signal::{Input, PolicyChange, Signal, Tick};
+pub use signal::{Input, PolicyChange, RegistryChange, Signal, Tick};
 pub use toml_text::Fault;
 pub use words::{Kind, Premises, Sensor};

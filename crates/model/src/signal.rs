@@ -11,7 +11,7 @@ use crate::words::{Kind, Sensor};
 mod plain;
 mod read;
 
-pub use read::{Input, PolicyChange, ReadSignalError, Tick};
+pub use read::{Input, PolicyChange, ReadSignalError, RegistryChange, Tick};
 
 /// One statement by one device or person, decoded; the fields of the native JSON form.
 ///

@@ -239,7 +239,7 @@ impl<'c> Round<'c> {
         let topics = &self.cluster.topics;
         let signals_topic = self.stage.topic("signals");
         let committed = topics.committed(&self.stage.group("correlate"), &signals_topic)?;
-        let of_signals = FromSignals::of(&self.stage.registry, &topics.read(&signals_topic)?, replays);
+        let of_signals = FromSignals::of(&self.stage, &topics.read(&signals_topic)?, replays);
         let due = |partition: i32, offset| {
             let at = usize::try_from(partition).ok().and_then(|partition| committed.get(partition).copied().flatten());
             at.is_some_and(|at| offset < at)

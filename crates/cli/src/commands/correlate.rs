@@ -2,9 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use fenghuo_correlate::Correlator;
+use fenghuo_engine::registries::Registries;
 use fenghuo_model::{Decision, Input};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,7 +20,8 @@ use crate::registry_and_policy::RulesArgs;
 
 const EXAMPLES: &str = "\
 Signals are JSON, one a line; a line {\"tick\":MS} or {\"tick\":MS,\"region\":\"NAME\"} moves the clock;
-a line {\"policy\":\"TOML\"} puts another policy in force from there on.
+a line {\"policy\":\"TOML\"} puts another policy in force from there on, a line {\"registry\":\"VERSION\"} the registry that
+lies beside the given one as FILE.VERSION (`fenghuo apply` puts it there).
 Decisions go to standard output, one JSON object a line, at the latest when the input pauses.
 A bad line goes to standard error as `line N: reason` (`FILE: line N: reason` for files) and the rest goes on;
 the exit code is then 1. The last line on standard error is the summary, one JSON object.
@@ -58,13 +61,14 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 /// Correlates what comes in.
 pub fn execute(args: &Args) -> Result<Outcome, Failure> {
     let (registry, policy) = args.rules.read()?;
+    let registries = Registries::beside(&args.rules.registry);
     let inputs = input::open(&args.files)?;
     let mut out = Out { output: Output::standard(), tally: Tally::default() };
     let threads = args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let counters = if threads == NonZeroUsize::MIN {
-        on_one_thread(Correlator::new(registry, policy), inputs, args.drain, &mut out)?
+        on_one_thread((Correlator::new(registry, policy), &registries), inputs, args.drain, &mut out)?
     } else {
-        on_threads(Lanes::new(&registry, &policy, threads), inputs, args.drain, &mut out)?
+        on_threads(Lanes::new(&registry, &policy, Arc::new(registries), threads), inputs, args.drain, &mut out)?
     };
     out.output.flush()?;
     remark(Summary::of(counters, &out.tally).to_json());
@@ -73,7 +77,7 @@ pub fn execute(args: &Args) -> Result<Outcome, Failure> {
 
 /// One line after the other; gives the counters.
 fn on_one_thread(
-    mut correlator: Correlator,
+    (mut correlator, registries): (Correlator, &Registries),
     inputs: Vec<Lines>,
     drain: bool,
     out: &mut Out,
@@ -83,9 +87,13 @@ fn on_one_thread(
         while lines.advance(&mut out.output)? {
             let Line { number, bytes } = lines.current();
             let read = bytes.ok_or_else(input::too_long);
-            let taken = read
-                .and_then(|line| Input::from_json(line).map_err(text_of))
-                .and_then(|input| correlator.take(&input, &mut decisions).map_err(text_of));
+            let taken = read.and_then(|line| Input::from_json(line).map_err(text_of)).and_then(|input| match input {
+                Input::Registry(change) => {
+                    let found = registries.find(&change.version)?;
+                    correlator.change_registry(found.registry).map_err(text_of)
+                }
+                input => correlator.take(&input, &mut decisions).map_err(text_of),
+            });
             if let Err(reason) = taken {
                 out.reject(&lines.place(number), &reason);
             }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use fenghuo_city::{City, Plan};
 use fenghuo_decode::{Decoded, Options, Record, decode_record};
 use fenghuo_model::Policy;
+use fenghuo_model::registry::version_of;
 use serde_json::Value;
 
 use super::started::{Started, folder, run};
@@ -41,8 +42,16 @@ fn registry(regions: &[&str]) -> String {
     text
 }
 
-/// Fires here and there, ticks of one, all and no known region, and lines that are bad in every way.
-fn sequence(regions: usize, rounds: usize) -> String {
+/// Other versions of that registry: with a region more, as it was, and without a building that burns now and then.
+fn versions(regions: &[&str]) -> Vec<String> {
+    let whole = registry(regions);
+    let more = registry(&[regions, &["q"]].concat());
+    let fewer: Vec<&str> = whole.lines().filter(|line| !line.contains("\"B0\"")).collect();
+    vec![more, whole.clone(), fewer.join("\n")]
+}
+
+/// Fires here and there, ticks of one, all and no known region, other registries, and lines that are bad in every way.
+fn sequence(regions: usize, rounds: usize, versions: &[String]) -> String {
     let mut text = String::new();
     let mut at_ms = 1_795_312_682_000_i64;
     for round in 0..rounds {
@@ -66,6 +75,12 @@ fn sequence(regions: usize, rounds: usize) -> String {
         };
         text.push_str(&line);
         text.push('\n');
+        if round % 5 == 3 {
+            let version = versions.get(round / 5 % (versions.len() + 1));
+            let version = version.map_or("0123456789abcdef".to_owned(), |text| version_of(text.as_bytes()));
+            writeln!(text, "{{\"registry\":\"{version}\"}}").unwrap();
+            writeln!(text, r#"{{"device":"{regions}a","kind":"fire","at":{at_ms}}}"#).unwrap();
+        }
     }
     // All regions' incidents have something to say at this tick.
     writeln!(text, "{{\"tick\":{}}}", at_ms + 4 * 3_600_000).unwrap();
@@ -83,11 +98,15 @@ fn any_number_of_threads_says_the_same() {
         (&["m", "z", "a", "unplaced", "火", "b"], 20),
         (&["m", "z", "a", "unplaced", "火", "b", "m", "m"], 5_000),
     ] {
+        let versions = versions(regions);
         let folder = folder(&[
             ("city.jsonl", &registry(regions)),
-            ("one.jsonl", &sequence(regions.len(), rounds)),
+            ("one.jsonl", &sequence(regions.len(), rounds, &versions)),
             ("two.jsonl", "bad\n\n{\"tick\":1895312682000}"),
         ]);
+        for version in &versions {
+            fs::write(folder.path().join(format!("city.jsonl.{}", version_of(version.as_bytes()))), version).unwrap();
+        }
         let path = |name: &str| folder.path().join(name).display().to_string();
         let sequence = fs::read(path("one.jsonl")).unwrap();
         let (city, one, two) = (path("city.jsonl"), path("one.jsonl"), path("two.jsonl"));
@@ -101,6 +120,11 @@ fn any_number_of_threads_says_the_same() {
             for counter in ["signals", "rejected", "incidents", "confirmed", "ticks", "unplaced", "times_distrusted"] {
                 assert!(summary[counter].as_u64().unwrap() > 0, "the sequence shows nothing of {counter}: {summary}");
             }
+            for said in ["is in an open incident and not in the registry", "0123456789abcdef is not at hand"] {
+                assert!(started[0].stderr.contains(said), "the sequence shows nothing of {said:?}");
+            }
+            let added = format!("\"place\":\"B{}\"", regions.len());
+            assert!(started[0].stdout.contains(&added), "the sequence shows nothing of the region that was added");
             for (other, threads) in started.iter().zip(THREADS) {
                 assert_same(&started[0], other, &format!("{} regions, {threads} threads, {files:?}", regions.len()));
             }

@@ -7,8 +7,12 @@ use bincode::config::{Configuration, standard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version that is written, and the newest that is read.
-pub const VERSION: u8 = 1;
+/// The newest version that is read.
+pub const VERSION: u8 = 2;
+
+/// The version of a correlator's own records. A record says the oldest version in whose form it is, so that the Fenghuo
+/// before this one reads whatever it would have written itself.
+pub const OF_CORRELATOR: u8 = 1;
 
 const MAGIC: [u8; 2] = *b"FH";
 /// Magic, version, length (4 bytes, little-endian) and CRC-32 (likewise) of the record.
@@ -27,17 +31,28 @@ const fn form() -> Configuration {
     standard()
 }
 
-/// A record's bytes.
+/// The bytes of one of a correlator's own records.
 pub(super) fn write<T: Serialize>(record: &T) -> Vec<u8> {
+    write_as(OF_CORRELATOR, record)
+}
+
+/// The bytes of a record in the form of a version.
+pub(super) fn write_as<T: Serialize>(version: u8, record: &T) -> Vec<u8> {
+    debug_assert!(version <= VERSION, "what is written can be read");
     let body = bincode::serde::encode_to_vec(record, form()).expect("records hold nothing that bincode cannot write");
     let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
     let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.push(VERSION);
+    bytes.push(version);
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     bytes.extend_from_slice(&body);
     bytes
+}
+
+/// The version in whose form a record is, as far as its head says.
+pub(super) fn version_of(bytes: &[u8]) -> Option<u8> {
+    bytes.strip_prefix(&MAGIC)?.first().copied()
 }
 
 /// The record of some bytes.
@@ -83,9 +98,9 @@ mod tests {
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            // The version alone has no check sum: an older one there is read as the same form.
-            let is_older = bytes[2] < VERSION;
-            assert!(is_older || read::<(i64, String)>(&bytes).is_err(), "bit {bit}");
+            // The version alone has no check sum: another known one there is read as the same form.
+            let is_known = bytes[2] != whole[2] && bytes[2] <= VERSION;
+            assert!(is_known || read::<(i64, String)>(&bytes).is_err(), "bit {bit}");
         }
         for length in 0..whole.len() {
             assert!(read::<(i64, String)>(&whole[..length]).is_err(), "{length} bytes");

@@ -127,7 +127,9 @@ impl Region {
         }
         for (rest, stored) in of_region.unplaced {
             let device = self.device_of_rest(rest).ok_or_else(|| stored.damaged("its key names no device"))?;
-            self.unplaced.insert(device, stored.read()?);
+            let last_ms: i64 = stored.read()?;
+            let held_ms = self.unplaced.entry(device).or_insert(last_ms);
+            *held_ms = last_ms.max(*held_ms);
         }
         of_region.accepted.sort_unstable_by_key(|(number, _)| *number);
         let first = header.map_or(0, |header| header.first_accepted);
@@ -212,8 +214,19 @@ impl Region {
         record: BuildingRecord<'_>,
         stored: Stored<'_>,
     ) -> Result<Member, StateError> {
-        let series = record.series.into_iter().map(|series| self.series(building, series, stored));
-        let window = Window::of(series.collect::<Result<_, _>>()?);
+        let mut all: Vec<Series> = Vec::with_capacity(record.series.len());
+        for record in record.series {
+            let mut series = self.series(building, record, stored)?;
+            // Two names of which a registry has made one device.
+            match all.iter_mut().find(|other| other.voice == series.voice) {
+                Some(other) => {
+                    other.pieces.append(&mut series.pieces);
+                    other.pieces.sort_by_key(|piece| (piece.at_ms, piece.arrival));
+                }
+                None => all.push(series),
+            }
+        }
+        let window = Window::of(all);
         Ok(Member { building, joined_ms: record.joined_ms, confirmed: record.confirmed, window })
     }
 

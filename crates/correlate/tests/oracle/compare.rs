@@ -65,10 +65,11 @@ pub fn compare(sequence: &Sequence) -> Option<Comparison> {
     Some(Comparison { oracle: by_oracle, correlator: by_correlator })
 }
 
-const fn reason(rejected: &Rejected) -> Reason {
+fn reason(rejected: &Rejected) -> Reason {
     match rejected {
         Rejected::NoTime => Reason::NoTime,
         Rejected::NoBuilding(_) => Reason::NoBuilding,
+        Rejected::RegistryElsewhere(_) => unreachable!("no sequence changes its registry"),
     }
 }
 

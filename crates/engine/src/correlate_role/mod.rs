@@ -14,6 +14,7 @@ pub mod read_back;
 pub mod replays;
 pub mod seat;
 pub mod shard;
+mod silence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

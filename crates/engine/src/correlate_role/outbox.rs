@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fenghuo_correlate::state;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Message, Visible};
@@ -53,7 +54,7 @@ impl Outbox {
     /// # Errors
     /// It cannot be read.
     pub fn put_back(&mut self, key: &[u8], value: &[u8], due_ms: i64) -> Result<(), fenghuo_correlate::StateError> {
-        let bundle: Bundle = fenghuo_correlate::state::decode(key, value)?;
+        let bundle: Bundle = state::decode(key, value)?;
         let number = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(KEY)?.parse().ok()).unwrap_or(self.next);
         self.next = self.next.max(number + 1);
         self.keep(number, bundle.messages, due_ms, true);
@@ -147,7 +148,7 @@ impl Outbox {
         self.touched.sort_unstable();
         self.touched.dedup();
         for number in self.touched.drain(..) {
-            let value = self.bundles.get(&number).map(|kept| fenghuo_correlate::state::encode(&kept.bundle));
+            let value = self.bundles.get(&number).map(|kept| state::encode(state::RECORD_VERSION, &kept.bundle));
             out.push((format!("{KEY}{number}").into_bytes(), value));
         }
     }

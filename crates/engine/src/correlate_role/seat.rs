@@ -19,6 +19,7 @@ use super::kafka_ledger::KafkaLedger;
 use super::ledger::{Ledger as _, Trouble, Visible};
 use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
+use super::silence::Silence;
 use crate::attempts::{self, Attempts, Entry};
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
@@ -288,6 +289,7 @@ impl Holder {
         watch: &mut Watch,
     ) -> Result<(), Trouble> {
         let mut pace = Pace::new(self.office.now_ms());
+        let mut silence = Silence::new();
         loop {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
             let (taken, alone) =
@@ -295,6 +297,7 @@ impl Holder {
             while let Ok(decision) = self.of_read_back.try_recv() {
                 shard.seen(&decision);
             }
+            silence.listen(taken, shard.next_offset(), &self.office.ends, &self.partition)?;
             let ordered = self.ordered();
             if ordered == LET_GO {
                 return Ok(());

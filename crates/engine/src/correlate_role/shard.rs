@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use fenghuo_correlate::{Correlator, Limits, StateChange};
-use fenghuo_model::{Decision, Input, Policy, Signal};
+use fenghuo_model::{Decision, Input, Policy, RegistryChange, Signal};
 use fenghuo_sinks::headers::decision_headers;
 use fenghuo_sinks::kafka::key_of;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use super::ledger::{Ledger, Message, Target, Transaction, Trouble, Visible};
 use super::outbox::Outbox;
 use super::replays::{Fate, Replays, Source};
 use crate::attempts;
+use crate::registries::{Registries, Version};
 use crate::sources::Rules;
 
 /// A decision for dispatch that was not read back after this long is published again.
@@ -136,6 +137,7 @@ pub struct Beginning {
 /// One partition's windows.
 pub struct Shard {
     correlator: Correlator,
+    registries: Arc<Registries>,
     partition: String,
     header: Header,
     replays: Replays,
@@ -165,9 +167,12 @@ impl Shard {
         let header = header::read(&records)?;
         let next = next_offset(header.as_ref(), committed, beginning)?;
         let (text, policy) = in_force(header.as_ref(), rules, &beginning.partition)?;
-        let registry = Arc::clone(&rules.registry);
-        let own = header::of_correlator(&records);
-        let correlator = Correlator::restore(registry, policy, &Limits::default(), own)?;
+        let (registry, is_other) = registry_in_force(header.as_ref(), rules, &beginning.partition);
+        let own = || header::of_correlator(&records);
+        let mut correlator = Correlator::restore(registry.registry, policy, &Limits::default(), own())?;
+        if is_other {
+            correlator.amend_records(own());
+        }
         let mut outbox = Outbox::default();
         for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
             outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS)?;
@@ -188,13 +193,16 @@ impl Shard {
             written_ms: 0,
             marks: Vec::new(),
             policy: String::new(),
+            registry: String::new(),
         });
         let restored = records.len() as u64;
-        let is_ahead = is_new || next != header.next_offset;
+        let is_ahead = is_new || is_other || next != header.next_offset;
+        let registry = if header.registry.is_empty() { String::new() } else { registry.name.to_string() };
         Ok(Self {
             correlator,
+            registries: Arc::clone(&rules.registries),
             partition: beginning.partition.clone(),
-            header: Header { next_offset: next, policy: text, ..header },
+            header: Header { next_offset: next, policy: text, registry, ..header },
             replays,
             outbox,
             visible,
@@ -284,6 +292,7 @@ impl Shard {
                 tracing::info!(partition = self.partition, offset = record.offset, policy, "put in force");
                 self.header.policy.clone_from(&change.text);
             }
+            Input::Registry(change) => return self.change_registry(change, record),
             Input::Signal(signal) if self.is_replayed(signal) => {
                 self.counters.replayed += 1;
                 return;
@@ -297,6 +306,33 @@ impl Shard {
         self.counters.confirmed += confirmed - before.1;
         if let Err(rejected) = taken {
             self.reject(record, &rejected.to_string());
+        }
+    }
+
+    /// Puts another registry in force. Where that cannot be, the one before stays: fires are found by it, and an operator
+    /// hears why.
+    fn change_registry(&mut self, change: &RegistryChange, record: &Incoming<'_>) {
+        let (partition, registry) = (&self.partition, &change.version);
+        if self.header.registry == *registry {
+            return;
+        }
+        let found = self.registries.find(registry);
+        let changed = found.and_then(|Version { registry, .. }| {
+            self.correlator.change_registry(registry).map_err(|error| error.to_string())
+        });
+        match changed {
+            Ok(()) => {
+                tracing::info!(partition, offset = record.offset, registry, "put in force");
+                self.header.registry.clone_from(registry);
+            }
+            Err(reason) => {
+                tracing::error!(
+                    partition,
+                    registry,
+                    "ALARM: a registry cannot be put in force, the one before stays: {reason}"
+                );
+                self.reject(record, &reason);
+            }
         }
     }
 
@@ -400,6 +436,40 @@ fn in_force(header: Option<&Header>, rules: &Rules, partition: &str) -> Result<(
         "the policy in force is another one than the configuration's; `fenghuo apply` puts that in force"
     );
     Ok((text.clone(), Arc::new(policy)))
+}
+
+/// The registry in force, and whether it is another one than the state was written by: the one that a record of the log
+/// put in force last, if it is at hand, else the process's.
+fn registry_in_force(header: Option<&Header>, rules: &Rules, partition: &str) -> (Version, bool) {
+    let here = &rules.registry;
+    let Some(in_force) = header.map(|header| header.registry.as_str()).filter(|name| !name.is_empty()) else {
+        return (here.clone(), false);
+    };
+    if *in_force == *here.name {
+        return (here.clone(), false);
+    }
+    match rules.registries.find(in_force) {
+        Ok(found) => {
+            let latest = &*here.name;
+            tracing::warn!(
+                partition,
+                in_force,
+                latest,
+                "the registry in force is another one than the latest; `fenghuo apply --registry` puts that in force"
+            );
+            (found, false)
+        }
+        Err(reason) => {
+            let taken = &*here.name;
+            tracing::error!(
+                partition,
+                in_force,
+                taken,
+                "ALARM: the registry in force is gone, the latest is taken: {reason}"
+            );
+            (here.clone(), true)
+        }
+    }
 }
 
 /// The topic had another number of partitions when the state was written.

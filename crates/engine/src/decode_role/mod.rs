@@ -3,6 +3,7 @@
 //! At least once: a crash repeats signals and loses none. What cannot be read goes to the dead-letter topic untouched.
 
 pub mod alignment;
+mod following;
 pub mod held_back;
 pub mod passage;
 mod refusal;
@@ -29,6 +30,7 @@ use crate::sources::Rules;
 use crate::worker::{Held, Place, Rarely, Task};
 
 use alignment::{Own, limit_ms};
+use following::Following;
 use passage::Passage;
 use survey::Survey;
 use tick::TickAuthor;
@@ -81,6 +83,7 @@ pub struct Decode {
     dead_letter_topic: String,
     options: Options,
     rules: Rules,
+    following: Following,
     counters: Counters,
     tick: TickAuthor,
     survey: Survey,
@@ -89,6 +92,8 @@ pub struct Decode {
     is_surveyed: bool,
     ticked_at: Option<Instant>,
     limit_ms: i64,
+    /// When the limit last rose.
+    came_forward_at: Instant,
     trouble: Rarely,
     decoded: Vec<Decoded>,
 }
@@ -102,6 +107,7 @@ impl Decode {
             signals_topic: config.topics.signals.clone(),
             dead_letter_topic: config.topics.dead_letter.clone(),
             options: Options { utc_offset_s: config.utc_offset_s },
+            following: Following::new(&rules.registries),
             rules,
             counters: Counters::default(),
             tick: TickAuthor::new(config),
@@ -110,13 +116,14 @@ impl Decode {
             is_surveyed: false,
             ticked_at: None,
             limit_ms: i64::MIN,
+            came_forward_at: Instant::now(),
             trouble: Rarely::default(),
             decoded: Vec::new(),
         }
     }
 
     fn region_of(&mut self, signal: &Signal) -> &str {
-        let registry = &self.rules.registry;
+        let registry = &self.rules.registry.registry;
         match registry.place(signal, registry.device_by_name(&signal.device)) {
             Some(place) => registry.region_of(place.building),
             None => {
@@ -247,9 +254,17 @@ impl Task for Decode {
         // Beyond the limit, only a survey made after the record was written knows who else has work left.
         let surveyed = || self.survey.end(place.partition).is_some_and(|end| place.offset < end);
         if place.timestamp_ms > self.limit_ms && surveyed() {
-            self.limit_ms = self.limit_ms(place.timestamp_ms, held);
+            let limit_ms = self.limit_ms(place.timestamp_ms, held);
+            if limit_ms > self.limit_ms {
+                self.came_forward_at = Instant::now();
+            }
+            self.limit_ms = limit_ms;
         }
         place.timestamp_ms <= self.limit_ms
+    }
+
+    fn came_forward_at(&self) -> Instant {
+        self.came_forward_at
     }
 
     fn end_of(&self, partition: &TopicPartition) -> Option<i64> {
@@ -263,6 +278,10 @@ impl Task for Decode {
     }
 
     fn tick(&mut self, consumer: &EventConsumer, ours: &BTreeSet<TopicPartition>, outlet: &Outlet) {
+        if let Some(version) = self.following.next(&self.rules.registry.name) {
+            tracing::info!(role = ROLE, registry = %version.name, "signals go where this registry says");
+            self.rules.registry = version;
+        }
         if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK_EVERY) {
             self.look(consumer);
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use fenghuo_correlate::state::{Moved, Part, Regrouped, regroup};
-use fenghuo_model::Registry;
 use serde::Serialize;
 
 use super::partitioner::partition_of;
@@ -11,6 +10,7 @@ use crate::attempts;
 use crate::correlate_role::header::{self, Header, of_correlator};
 use crate::correlate_role::ledger::StateRecords;
 use crate::correlate_role::replays::{Mark, lowest};
+use crate::registries::Version;
 
 /// What a partition keeps, and where its log is.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +111,7 @@ pub fn headers(partitions: &[Partition], deployment: &str) -> Result<(i32, Vec<O
 /// Everything that is in the way.
 pub fn plan(
     partitions: &[Partition],
-    registry: &Registry,
+    registry: &Version,
     deployment: &str,
     forwarded: &BTreeMap<(String, i32), i64>,
 ) -> Result<Plan, Vec<String>> {
@@ -120,7 +120,7 @@ pub fn plan(
     let kept: Vec<Part<'_>> = (0..).zip(partitions).map(|(number, partition)| part(number, partition)).collect();
     let home = |region: &str| partition_of(region, before);
     let said = |faults: Vec<_>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let regrouped = regroup(registry, home, &kept).map_err(said)?;
+    let regrouped = regroup(&registry.registry, home, &kept).map_err(said)?;
     let mut target: Vec<BTreeMap<&[u8], &[u8]>> = vec![BTreeMap::new(); partitions.len()];
     let mut regions = Vec::new();
     for (region, records) in &regrouped.regions {
@@ -146,8 +146,9 @@ pub fn plan(
         .zip(&headers)
         .map(|(partition, header)| header.as_ref().map_or(partition.log.0, |header| header.next_offset))
         .collect();
-    if !writes.is_empty() || before != after {
-        writes.extend(new_headers(partitions, &headers, &next_offsets, forwarded));
+    let names_another = |header: &Header| !header.registry.is_empty() && *header.registry != *registry.name;
+    if !writes.is_empty() || before != after || headers.iter().flatten().any(names_another) {
+        writes.extend(new_headers(partitions, &headers, &next_offsets, (registry, forwarded)));
     }
     let Regrouped { moved: buildings, doubled, gone, .. } = regrouped;
     Ok(Plan { before, after, regions, buildings, doubled, gone, writes, next_offsets })
@@ -164,7 +165,7 @@ fn new_headers(
     partitions: &[Partition],
     headers: &[Option<Header>],
     next_offsets: &[i64],
-    forwarded: &BTreeMap<(String, i32), i64>,
+    (registry, forwarded): (&Version, &BTreeMap<(String, i32), i64>),
 ) -> Vec<Write> {
     let known: Vec<&Header> = headers.iter().flatten().collect();
     let Some(first) = known.first() else { return Vec::new() };
@@ -175,6 +176,11 @@ fn new_headers(
         written_ms: known.iter().map(|header| header.written_ms).max().unwrap_or(0),
         marks: marks(&known, forwarded),
         policy: first.policy.clone(),
+        registry: if known.iter().all(|header| header.registry.is_empty()) {
+            String::new()
+        } else {
+            registry.name.to_string()
+        },
     };
     let mut writes = Vec::new();
     for ((number, partition), next_offset) in (0..).zip(partitions).zip(next_offsets) {

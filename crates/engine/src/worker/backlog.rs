@@ -9,8 +9,12 @@ use rdkafka::message::{Message, OwnedMessage};
 const MOST_WAITING: usize = 2_000;
 const FEW_WAITING: usize = 200;
 
-/// How long the first record waits at most: whoever it waits for may be dead, or its own time may be wrong.
+/// How long the first record waits while those behind do not come forward: whoever it waits for may be dead, or its own
+/// time may be wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it waits at most, while they do: beyond that its own alarm is worth more than being judged with theirs.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What waits.
 #[derive(Debug, Default)]
@@ -39,17 +43,23 @@ impl Backlog {
         self.records.front().map(Message::offset)
     }
 
-    /// Whether the first has waited long enough, or comes no later than one that had.
-    pub(super) fn is_due(&self) -> bool {
+    /// Whether the first has waited long enough, or comes no later than one that had; `still`: for how long those behind
+    /// have not come forward.
+    pub(super) fn is_due(&self, still: Duration) -> bool {
         let is_passed = self.head_ms().is_some_and(|head_ms| Some(head_ms) <= self.passed_ms);
-        is_passed || self.since.is_some_and(|since| since.elapsed() >= PATIENCE)
+        is_passed || self.is_out_of_patience(still)
     }
 
-    /// The first.
-    pub(super) fn pop(&mut self) -> Option<OwnedMessage> {
+    fn is_out_of_patience(&self, still: Duration) -> bool {
+        let waited = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        waited >= LONGEST_PATIENCE || waited.min(still) >= PATIENCE
+    }
+
+    /// The first, which may be taken, or waited long enough (`is_due`).
+    pub(super) fn pop(&mut self, is_due: bool) -> Option<OwnedMessage> {
         let record = self.records.pop_front()?;
-        if self.since.is_some_and(|since| since.elapsed() >= PATIENCE) {
-            let timestamp_ms = record.timestamp().to_millis();
+        let timestamp_ms = record.timestamp().to_millis();
+        if is_due && timestamp_ms > self.passed_ms {
             tracing::warn!(
                 topic = record.topic(),
                 partition = record.partition(),
@@ -98,13 +108,43 @@ mod tests {
         for timestamp_ms in [1_000, 1_000 + STRETCH_MS, 1_001 + STRETCH_MS] {
             backlog.push(record(timestamp_ms));
         }
-        assert!(!backlog.is_due());
+        let pop = |backlog: &mut Backlog| backlog.pop(true).and_then(|record| record.timestamp().to_millis());
+        assert!(!backlog.is_due(PATIENCE));
         backlog.since = Instant::now().checked_sub(PATIENCE);
-        assert!(backlog.is_due());
-        assert_eq!(backlog.pop().and_then(|record| record.timestamp().to_millis()), Some(1_000));
-        assert!(backlog.is_due(), "within the stretch");
-        backlog.pop();
-        assert!(!backlog.is_due(), "after it");
+        assert!(backlog.is_due(PATIENCE));
+        assert_eq!(pop(&mut backlog), Some(1_000));
+        assert!(backlog.is_due(Duration::ZERO), "within the stretch");
+        pop(&mut backlog);
+        assert!(!backlog.is_due(PATIENCE), "after it");
+    }
+
+    /// Nothing goes by while those behind come forward, for as long as can be afforded.
+    #[test]
+    fn patience_lasts_longer_while_those_behind_come_forward() {
+        let a_moment = Duration::from_millis(100);
+        for (waited, still, is_due) in [
+            (PATIENCE, PATIENCE - a_moment, false),
+            (PATIENCE - a_moment, PATIENCE, false),
+            (PATIENCE, PATIENCE, true),
+            (LONGEST_PATIENCE - a_moment, a_moment, false),
+            (LONGEST_PATIENCE, a_moment, true),
+        ] {
+            let mut backlog = Backlog::default();
+            backlog.push(record(1_000));
+            backlog.since = Instant::now().checked_sub(waited);
+            assert_eq!(backlog.is_due(still), is_due, "waited {waited:?}, still for {still:?}");
+        }
+    }
+
+    /// What may be taken after a long wait opens the way for nothing else.
+    #[test]
+    fn what_may_be_taken_takes_nothing_with_it() {
+        let mut backlog = Backlog::default();
+        backlog.push(record(1_000));
+        backlog.push(record(1_001));
+        backlog.since = Instant::now().checked_sub(PATIENCE);
+        backlog.pop(false);
+        assert!(!backlog.is_due(PATIENCE));
     }
 
     #[test]
@@ -117,7 +157,7 @@ mod tests {
         assert_eq!(backlog.turn(false), Some(true));
         while backlog.records.len() > FEW_WAITING {
             assert_eq!(backlog.turn(false), None);
-            backlog.pop();
+            backlog.pop(false);
         }
         assert_eq!(backlog.turn(false), Some(false));
         assert_eq!((backlog.turn(true), backlog.turn(true), backlog.turn(false)), (Some(true), None, Some(false)));

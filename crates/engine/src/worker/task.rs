@@ -55,6 +55,9 @@ pub trait Task {
     /// Whether a record may be taken yet; if not, it waits, in front of those after it.
     fn may_take(&mut self, place: Place<'_>, held: &[Held<Self::Shard>]) -> bool;
 
+    /// When those for which records wait last came forward.
+    fn came_forward_at(&self) -> Instant;
+
     /// The offset after the last record of a partition's log, as far as it is known.
     fn end_of(&self, partition: &TopicPartition) -> Option<i64>;
 

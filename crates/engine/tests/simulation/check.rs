@@ -136,7 +136,10 @@ fn remembered(
 fn goes_on(round: &Round<'_>, state: &StateRecords, expected: &mut Oracle, complaints: &mut Vec<String>) {
     let rules = &round.script.rules;
     let own = header::of_correlator(state);
-    let restored = Correlator::restore(Arc::clone(&rules.registry), Arc::clone(&rules.policy), &Limits::default(), own);
+    let in_force = header::read(state).ok().flatten().map(|header| header.registry).filter(|name| !name.is_empty());
+    let registry =
+        in_force.and_then(|name| rules.registries.find(&name).ok()).unwrap_or_else(|| rules.registry.clone());
+    let restored = Correlator::restore(registry.registry, Arc::clone(&rules.policy), &Limits::default(), own);
     let mut restored = match restored {
         Ok(restored) => restored,
         Err(error) => return complaints.push(format!("state: {error}")),

@@ -29,11 +29,12 @@ pub struct Oracle {
 
 /// What should be after all signals but those in gaps that somebody accepted: first offset, and the one after.
 pub fn oracle(script: &Script, gaps: &[(i64, i64)]) -> Oracle {
-    let Rules { registry, policy, .. } = &script.rules;
-    let mut correlator = Correlator::new(Arc::clone(registry), Arc::clone(policy));
+    let Rules { registry, registries, policy, .. } = &script.rules;
+    let mut correlator = Correlator::new(Arc::clone(&registry.registry), Arc::clone(policy));
     correlator.keep_changes();
     let (mut decisions, mut letters) = (Vec::new(), Vec::new());
     let mut highest = HashMap::new();
+    let mut in_force = String::new();
     for (offset, arrival) in (0..).zip(&script.arrivals) {
         if gaps.iter().any(|gap| (gap.0..gap.1).contains(&offset)) {
             continue;
@@ -44,7 +45,21 @@ pub fn oracle(script: &Script, gaps: &[(i64, i64)]) -> Oracle {
             continue;
         }
         let taken = Input::from_json(arrival.payload.as_bytes()).ok();
-        if taken.is_none_or(|input| correlator.take(&input, &mut decisions).is_err()) {
+        let is_taken = match taken {
+            None => false,
+            Some(Input::Registry(change)) => {
+                in_force == change.version
+                    || registries.find(&change.version).is_ok_and(|found| {
+                        let is_changed = correlator.change_registry(found.registry).is_ok();
+                        if is_changed {
+                            in_force = change.version;
+                        }
+                        is_changed
+                    })
+            }
+            Some(input) => correlator.take(&input, &mut decisions).is_ok(),
+        };
+        if !is_taken {
             letters.push(offset);
         }
     }

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use fenghuo_engine::registries::{Registries, Version};
 use fenghuo_engine::sources::Rules;
-use fenghuo_model::{Input, Policy, Registry, Signal};
+use fenghuo_model::{Input, Policy, RegistryChange, Signal};
 use serde_json::{Value, json};
 
 use crate::generate;
@@ -48,22 +49,36 @@ pub fn script(seed: u64, random: &mut Random) -> Script {
     let mut sequence = generate::sequence(seed);
     let kept = usize::try_from(random.between(0, 8)).unwrap_or(0).min(sequence.inputs.len() / 3);
     let later = sequence.inputs.split_off(sequence.inputs.len() - kept);
-    let registry = Registry::from_json_lines("registry", sequence.registry.join("\n").as_bytes());
+    let versions = versions(&sequence.registry, random);
     let policy = Policy::from_toml("policy", &sequence.policy.to_toml());
-    let mut writer = Writer { random, raws: raws(), arrivals: Vec::new() };
+    let names: Vec<Arc<str>> = versions.iter().map(|version| Arc::clone(&version.name)).collect();
+    let mut writer = Writer { changes_registry: random.chance(40), random, raws: raws(), names, arrivals: Vec::new() };
     sequence.inputs.iter().for_each(|line| writer.line(line));
     while writer.raws.iter().any(|raw| !raw.again.is_empty()) {
         writer.send_again();
     }
     Script {
         rules: Rules {
-            registry: Arc::new(registry.expect("the generator writes what can be read")),
+            registry: versions[0].clone(),
+            registries: Arc::new(Registries::of(versions)),
             policy: Arc::new(policy.expect("the generator writes what can be read")),
             policy_text: sequence.policy.to_toml().into(),
         },
         arrivals: writer.arrivals,
         later: later.iter().filter_map(|line| Input::from_json(line.as_bytes()).ok()).collect(),
     }
+}
+
+/// The registry, and others that lack some of its lines.
+fn versions(lines: &[String], random: &mut Random) -> Vec<Version> {
+    let whole = Version::read("registry", lines.join("\n").as_bytes()).expect("the generator writes what can be read");
+    let mut versions = vec![whole];
+    for _ in 0..3 {
+        let kept: Vec<&str> = lines.iter().filter(|_| random.chance(85)).map(String::as_str).collect();
+        // A device whose building is not there is no registry.
+        versions.extend(Version::read("registry", kept.join("\n").as_bytes()));
+    }
+    versions
 }
 
 fn raws() -> Vec<Raw> {
@@ -77,6 +92,9 @@ const fn raw(name: &'static str) -> Raw {
 struct Writer<'r> {
     random: &'r mut Random,
     raws: Vec<Raw>,
+    /// The versions of the registry that are at hand.
+    names: Vec<Arc<str>>,
+    changes_registry: bool,
     arrivals: Vec<Arrival>,
 }
 
@@ -85,6 +103,11 @@ impl Writer<'_> {
         if self.random.chance(3) {
             let payload = (*self.random.pick(&GARBAGE)).to_owned();
             self.arrivals.push(Arrival { payload, is_replay: false });
+        }
+        if self.changes_registry && self.random.chance(4) {
+            let unknown = Arc::from("0123456789abcdef");
+            let version = self.random.pick(&[&self.names[..], &[unknown]].concat()).to_string();
+            self.arrivals.push(Arrival { payload: RegistryChange { version }.to_json(), is_replay: false });
         }
         match (Signal::from_json(line.as_bytes()), serde_json::from_str::<Value>(line)) {
             (Ok(signal), Ok(value)) => self.signal(&signal, value),

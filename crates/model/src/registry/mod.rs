@@ -8,6 +8,7 @@ mod devices;
 mod place;
 mod read;
 mod spatial;
+mod version;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ pub use datum::{bd09_to_wgs84, gcj02_to_wgs84, wgs84_to_bd09, wgs84_to_gcj02};
 pub use devices::Device;
 pub use place::Place;
 pub use spatial::{EARTH_RADIUS_M, distance_m};
+pub use version::{VERSION_DIGITS, version_of};
 
 /// The region of fire signals whose building nobody knows.
 pub const UNPLACED: &str = "unplaced";

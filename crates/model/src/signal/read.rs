@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::{Flaws, Signal, plain};
 use crate::policy::Policy;
+use crate::registry::VERSION_DIGITS;
 use crate::time;
 use crate::words::{Kind, Sensor};
 
@@ -25,6 +26,8 @@ pub enum Input {
     Tick(Tick),
     /// Other rules, from here on.
     Policy(Box<PolicyChange>),
+    /// Other buildings and devices, from here on.
+    Registry(RegistryChange),
 }
 
 /// Puts a policy in force: what arrives after it is judged by its rules, what is held stays.
@@ -41,6 +44,21 @@ impl PolicyChange {
     #[must_use]
     pub fn to_json(&self) -> String {
         format!("{{\"policy\":{}}}", serde_json::Value::from(self.text.as_str()))
+    }
+}
+
+/// Puts a registry in force: what arrives after it is placed by it, what is held stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryChange {
+    /// Which one, as [`version_of`](crate::registry::version_of) names it: whoever takes the sequence has it at hand.
+    pub version: String,
+}
+
+impl RegistryChange {
+    /// The line or record that puts this registry in force.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        format!("{{\"registry\":{}}}", serde_json::Value::from(self.version.as_str()))
     }
 }
 
@@ -74,10 +92,14 @@ pub enum ReadSignalError {
     /// A policy that cannot be put in force.
     #[error("a policy that is none: {0}")]
     BadPolicy(String),
+    /// No version of a registry.
+    #[error("a registry is named by {VERSION_DIGITS} hexadecimal digits in lower case, not {0:?}")]
+    BadRegistry(String),
 }
 
 impl Input {
-    /// Reads one line or record: a signal, `{"tick":<ms>,"region":"…"}`, or `{"policy":"…"}` with a policy's TOML.
+    /// Reads one line or record: a signal, `{"tick":<ms>,"region":"…"}`, `{"policy":"…"}` with a policy's TOML, or
+    /// `{"registry":"…"}` with a registry's version.
     ///
     /// # Errors
     /// The reason why it is none of them; it then counts as rejected.
@@ -91,6 +113,16 @@ impl Input {
                     ReadSignalError::BadPolicy(first.unwrap_or_default())
                 })?;
                 Ok(Self::Policy(Box::new(PolicyChange { text, policy: Arc::new(policy) })))
+            }
+            (Scalar::Null, Scalar::Null) if matches!(fields.registry, Scalar::Text(_)) => {
+                let version = fields.registry.into_text(&mut 0).unwrap_or_default();
+                let is_one = version.len() == VERSION_DIGITS
+                    && version.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+                if is_one {
+                    Ok(Self::Registry(RegistryChange { version }))
+                } else {
+                    Err(ReadSignalError::BadRegistry(version))
+                }
             }
             (Scalar::Null, _) | (_, Scalar::Text(_)) => fields.into_signal().map(Box::new).map(Self::Signal),
             (Scalar::Number(ms), _) => {
@@ -180,6 +212,7 @@ pub(super) struct Fields<'a> {
     tick: Scalar<'a>,
     region: Scalar<'a>,
     policy: Scalar<'a>,
+    registry: Scalar<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -205,6 +238,7 @@ impl<'a> Fields<'a> {
             b"tick" => &mut self.tick,
             b"region" => &mut self.region,
             b"policy" => &mut self.policy,
+            b"registry" => &mut self.registry,
             _ => return None,
         })
     }
@@ -346,6 +380,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::version_of;
 
     fn read(json: &str) -> Result<Signal, ReadSignalError> {
         Signal::from_json(json.as_bytes())
@@ -402,6 +437,17 @@ mod tests {
             Input::from_json(br#"{"tick":5,"device":"D","kind":"fire"}"#),
             Ok(Input::Signal(signal)) if signal.device == "D"
         ));
+    }
+
+    #[test]
+    fn a_registry_comes_as_its_version_and_a_signal_may_carry_a_field_called_so() {
+        let change = RegistryChange { version: version_of(b"") };
+        assert_eq!(Input::from_json(change.to_json().as_bytes()), Ok(Input::Registry(change)));
+        for line in [r#"{"registry":"city.jsonl"}"#, r#"{"registry":"E3B0C44298FC1C14"}"#, r#"{"registry":""}"#] {
+            assert!(matches!(Input::from_json(line.as_bytes()), Err(ReadSignalError::BadRegistry(_))), "{line}");
+        }
+        let signal = Input::from_json(br#"{"registry":"e3b0c44298fc1c14","device":"D","kind":"fire"}"#);
+        assert!(matches!(signal, Ok(Input::Signal(_))), "{signal:?}");
     }
 
     #[test]

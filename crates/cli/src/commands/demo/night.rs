@@ -80,7 +80,7 @@ impl Files {
     fn write_signals(&mut self, inputs: &[Input]) -> Result<(), Failure> {
         inputs.iter().try_for_each(|input| match input {
             Input::Signal(signal) => self.signals.line(signal.to_json()),
-            Input::Tick(_) | Input::Policy(_) => Ok(()),
+            Input::Tick(_) | Input::Policy(_) | Input::Registry(_) => Ok(()),
         })
     }
 

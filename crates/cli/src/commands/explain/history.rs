@@ -61,7 +61,7 @@ pub fn clock_of(input: &Input) -> i64 {
     match input {
         Input::Tick(tick) => tick.at_ms,
         Input::Signal(signal) => signal.received_at_ms.or(signal.at_ms).unwrap_or(i64::MIN),
-        Input::Policy(_) => i64::MIN,
+        Input::Policy(_) | Input::Registry(_) => i64::MIN,
     }
 }
 
