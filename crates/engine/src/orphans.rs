@@ -59,10 +59,23 @@ pub fn watch(kafka: &Kafka, role: &str, topics: Vec<String>) -> Result<Receiver<
     Ok(told)
 }
 
-/// Leaves the group and joins it again, which makes the group distribute everything anew.
-pub fn call(consumer: &EventConsumer, topics: &[&str]) {
+/// Calls for another round where the last look found partitions that belong to nobody, if that is ours to do: the
+/// member that has the first of those that belong to somebody leaves the group and joins it again, which makes the
+/// group distribute everything anew.
+pub fn call_for(
+    found: &Receiver<Orphans>,
+    consumer: &EventConsumer,
+    (role, topics): (&'static str, &[String]),
+    is_ours: impl Fn(&TopicPartition) -> bool,
+) {
+    let Some(orphans) = found.try_iter().last().filter(|orphans| !orphans.partitions.is_empty()) else { return };
+    if !orphans.first_owned.as_ref().is_some_and(is_ours) {
+        return;
+    }
+    tracing::warn!(role, partitions = ?orphans.partitions, "nobody has them; calling for another round");
     consumer.unsubscribe();
-    if let Err(error) = consumer.subscribe(topics) {
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    if let Err(error) = consumer.subscribe(&topics) {
         // The next look finds the same.
         tracing::error!(%error, "the group was not joined again");
     }

@@ -121,7 +121,8 @@ impl Registries {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let versions = files.filter(|file| self.version_in(file).is_some());
-        versions.chain([path.clone()]).filter_map(written).max_by_key(|(_, written_at)| *written_at)
+        // Of two of the same moment the one that was put in force.
+        [path.clone()].into_iter().chain(versions).filter_map(written).max_by_key(|(_, written_at)| *written_at)
     }
 }
 

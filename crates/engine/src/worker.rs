@@ -229,24 +229,13 @@ impl<'a, T: Task> Worker<'a, T> {
         self.check_stopped();
         self.task.tick(&self.consumer, &self.ours, &self.outlet);
         self.begin_silent_again();
-        self.call_for_orphans();
+        let ours = |partition: &TopicPartition| self.ours.contains(partition);
+        orphans::call_for(&self.orphans, &self.consumer, (T::ROLE, &self.task.topics()), ours);
         self.hold_or_go_on();
         if self.counted_at.elapsed() >= COUNTERS_EVERY {
             self.counted_at = Instant::now();
             let (in_flight, stopped) = (self.outlet.in_flight(), self.stopped.len());
             tracing::info!(role = T::ROLE, in_flight, stopped, counters = %self.task.counters(), "counted");
-        }
-    }
-
-    /// Calls for another round where the group gave partitions to nobody, if that is ours to do.
-    fn call_for_orphans(&self) {
-        let Some(orphans) = self.orphans.try_iter().last().filter(|orphans| !orphans.partitions.is_empty()) else {
-            return;
-        };
-        if orphans.first_owned.as_ref().is_some_and(|first| self.ours.contains(first)) {
-            tracing::warn!(role = T::ROLE, partitions = ?orphans.partitions, "nobody has them; calling for another round");
-            let topics = self.task.topics();
-            orphans::call(&self.consumer, &topics.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
 

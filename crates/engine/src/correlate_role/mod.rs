@@ -142,25 +142,15 @@ impl<'a> Correlation<'a> {
             while let Ok(decision) = self.seen.try_recv() {
                 self.seats.iter().for_each(|seat| seat.seen(&decision));
             }
-            self.call_for_orphans();
+            let is_ours = |first: &TopicPartition| self.seats.iter().any(|seat| seat.partition == *first);
+            let topics = [self.office.topics.signals.clone()];
+            orphans::call_for(&self.orphans, self.consumer(), (ROLE, &topics), is_ours);
             if self.counted_at.elapsed() >= COUNTERS_EVERY {
                 self.counted_at = Instant::now();
                 tracing::info!(role = ROLE, seats = self.seats.len(), counters = %self.counted(), "counted");
             }
         }
         self.leave()
-    }
-
-    /// Calls for another round where the group gave partitions to nobody, if that is ours to do.
-    fn call_for_orphans(&self) {
-        let Some(orphans) = self.orphans.try_iter().last().filter(|orphans| !orphans.partitions.is_empty()) else {
-            return;
-        };
-        let is_ours = |first: &TopicPartition| self.seats.iter().any(|seat| seat.partition == *first);
-        if orphans.first_owned.as_ref().is_some_and(is_ours) {
-            tracing::warn!(role = ROLE, partitions = ?orphans.partitions, "nobody has them; calling for another round");
-            orphans::call(self.consumer(), &[&self.office.topics.signals]);
-        }
     }
 
     fn next_event(&self) -> Event<'static> {

@@ -207,3 +207,98 @@ fn marks(headers: &[&Header], forwarded: &BTreeMap<(String, i32), i64>) -> Vec<(
     };
     all.into_iter().filter_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CITY: &str = "{\"type\":\"building\",\"id\":\"B1\",\"lon\":113.75,\"lat\":23.02,\"region\":\"r\"}\n";
+
+    fn registry() -> Version {
+        Version::read("registry", CITY.as_bytes()).unwrap()
+    }
+
+    fn header() -> Header {
+        Header {
+            deployment: "town".to_owned(),
+            partitions: 2,
+            next_offset: 5,
+            written_ms: 1,
+            marks: Vec::new(),
+            policy: String::new(),
+            registry: String::new(),
+        }
+    }
+
+    fn kept(headers: impl IntoIterator<Item = Option<Header>>) -> Vec<Partition> {
+        let record = |header: Header| {
+            let (key, value) = header.record();
+            (key, value.unwrap())
+        };
+        let one = |header: Option<Header>| Partition { records: header.map(record).into_iter().collect(), log: (0, 5) };
+        headers.into_iter().map(one).collect()
+    }
+
+    fn plan_of(headers: impl IntoIterator<Item = Option<Header>>) -> Result<Plan, Vec<String>> {
+        plan(&kept(headers), &registry(), "town", &BTreeMap::new())
+    }
+
+    /// The headers that a plan writes, by partition.
+    fn written(plan: &Plan) -> Vec<(i32, Header)> {
+        let records = plan.writes.iter().filter(|(_, key, _)| key == header::KEY);
+        let read = |(number, key, value): &Write| {
+            let records = StateRecords::from([(key.clone(), value.clone().unwrap())]);
+            (*number, header::read(&records).unwrap().unwrap())
+        };
+        records.map(read).collect()
+    }
+
+    #[test]
+    fn what_is_as_it_must_be_is_left_alone() {
+        let in_force = Header { registry: registry().name.to_string(), ..header() };
+        for header in [header(), in_force] {
+            let plan = plan_of([Some(header.clone()), Some(header)]).unwrap();
+            assert!(plan.is_nothing(), "{plan:?}");
+            assert_eq!(plan.next_offsets, [5, 5]);
+        }
+    }
+
+    #[test]
+    fn every_partition_names_the_registry_under_which_it_goes_on() {
+        let before = Header { registry: "0123456789abcdef".to_owned(), ..header() };
+        let plan = plan_of([Some(before.clone()), Some(before)]).unwrap();
+        let now = Header { registry: registry().name.to_string(), ..header() };
+        assert_eq!(written(&plan), [(0, now.clone()), (1, now)]);
+    }
+
+    #[test]
+    fn a_partition_that_was_added_gets_a_header_and_begins_where_its_log_does() {
+        let plan = plan_of([Some(header()), Some(header()), None]).unwrap();
+        let headers = written(&plan);
+        assert_eq!((plan.before, plan.after, headers.len()), (2, 3, 3));
+        assert!(headers.iter().all(|(_, header)| header.partitions == 3));
+        assert_eq!(plan.next_offsets, [5, 5, 0]);
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let other = |change: fn(&mut Header)| {
+            let mut header = header();
+            change(&mut header);
+            Some(header)
+        };
+        for (headers, reason) in [
+            (vec![None, None], "the group never ran"),
+            (vec![Some(header()), None], "partition 1 has no state"),
+            (
+                vec![Some(header()), other(|header| header.deployment = "village".into())],
+                "belongs to the group \"village\"",
+            ),
+            (vec![Some(header()), other(|header| header.partitions = 7)], "was written for 7 partitions"),
+            (vec![Some(header()), other(|header| header.policy = "[clock]".into())], "another policy in force"),
+        ] {
+            let faults = plan_of(headers).unwrap_err().join("\n");
+            assert!(faults.contains(reason), "{faults:?} instead of {reason:?}");
+        }
+    }
+}
