@@ -2,6 +2,7 @@
 //! is refused.
 
 use std::fs;
+use std::sync::Arc;
 
 use fenghuo_model::decision::{BuildingEntry, Decision, DecisionKind, EvidenceEntry, IncidentState};
 use fenghuo_model::time::Rfc3339;
@@ -206,7 +207,7 @@ fn decision(kind: DecisionKind, sparse: bool) -> Decision {
         device: is_unplaced.then(|| "D1".to_owned()),
         decided_at: Rfc3339(0),
         policy: Policy::default().hash().to_owned(),
-        evidence: vec![EvidenceEntry {
+        evidence: vec![Arc::new(EvidenceEntry {
             device: "D1".to_owned(),
             building: optional("B1").filter(|_| !is_unplaced),
             location: "3F".to_owned(),
@@ -220,7 +221,7 @@ fn decision(kind: DecisionKind, sparse: bool) -> Decision {
             unregistered: !sparse && !is_unplaced,
             time: (!sparse).then_some("received"),
             source: optional("raw/0/1"),
-        }],
+        })],
     }
 }
 
@@ -240,7 +241,7 @@ fn state(kind: DecisionKind, sparse: bool) -> IncidentState {
     };
     IncidentState {
         place: "B1".to_owned(),
-        buildings: vec![building],
+        buildings: vec![Arc::new(building)],
         rule: confirmed.then(|| "two-locations".to_owned()),
         fire_at: Rfc3339(0),
         satisfied_at: confirmed.then_some(Rfc3339(0)),

@@ -1,29 +1,22 @@
 //! From an incident to the decision that is published about it.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::cmp::Ordering;
 
-use fenghuo_model::decision::{BuildingEntry, DecisionKind, EvidenceEntry, IncidentState};
-use fenghuo_model::registry::{Building, BuildingIdx, Registry};
+use fenghuo_model::decision::{DecisionKind, EvidenceEntry, IncidentState};
+use fenghuo_model::registry::Registry;
 use fenghuo_model::time::Rfc3339;
 use fenghuo_model::{Decision, Policy};
 
 use crate::evidence::{DeviceKey, Piece, Voice};
-use crate::incident::Incident;
+use crate::incident::IncidentId;
 use crate::incidents::{Incidents, Slot};
-use crate::neighbourhoods::Neighbourhoods;
-
-/// Of more evidence than twice this, the earliest and the latest so many are shown.
-const SHOWN_AT_EITHER_END: usize = 32;
 
 /// What every decision of a region is described with.
+#[derive(Clone, Copy)]
 pub(crate) struct Scribe<'s> {
     pub(crate) region: &'s str,
     pub(crate) registry: &'s Registry,
     pub(crate) policy: &'s Policy,
-    /// The policy's largest radius, metres.
-    pub(crate) largest_radius_m: Option<f64>,
-    pub(crate) neighbourhoods: &'s Neighbourhoods,
 }
 
 /// An incident that the signal at work has changed, as it was before the signal.
@@ -31,38 +24,41 @@ pub(crate) struct Scribe<'s> {
 pub(crate) struct Before {
     pub(crate) slot: Slot,
     pub(crate) was_confirmed: bool,
-    pub(crate) buildings: Vec<BuildingIdx>,
+    /// The incidents that it was near.
+    pub(crate) adjacent: Vec<Slot>,
 }
 
 impl Scribe<'_> {
     /// The next decision about an open incident, as it stands among the others.
-    pub(crate) fn decision(&self, incidents: &Incidents, slot: Slot, kind: DecisionKind, decided_ms: i64) -> Decision {
+    pub(crate) fn decision(
+        &self,
+        incidents: &mut Incidents,
+        slot: Slot,
+        kind: DecisionKind,
+        decided_ms: i64,
+    ) -> Decision {
         self.decision_before(incidents, slot, kind, decided_ms, &[])
     }
 
     /// The same, among the others as they were before the signal at work changed some of them.
     pub(crate) fn decision_before(
         &self,
-        incidents: &Incidents,
+        incidents: &mut Incidents,
         slot: Slot,
         kind: DecisionKind,
         decided_ms: i64,
         before: &[Before],
     ) -> Decision {
+        self.look_at(incidents, slot);
         let incident = incidents.get(slot);
-        let related = self.related(incidents, slot, before);
         let place = self.registry.building(incident.place);
-        let tally = incident.tally(self.registry, self.policy);
-        let spoken = incident.series().flat_map(|series| series.pieces.iter().map(|piece| (&series.voice, piece)));
-        let mut evidence: Vec<(&Voice, &Piece)> = spoken.collect();
-        evidence.sort_by_key(|(voice, piece)| self.order(voice, piece));
-        let fire_ms = evidence.first().map_or(decided_ms, |(_, piece)| piece.at_ms);
+        let (devices, locations, classes) = incident.counts(self.registry, self.policy);
         let confirmation = incident.confirmation.as_ref();
         let state = IncidentState {
             place: place.id.to_string(),
-            buildings: self.buildings(incident),
+            buildings: incident.entries.clone(),
             rule: confirmation.map(|confirmation| confirmation.rule.to_string()),
-            fire_at: Rfc3339(fire_ms),
+            fire_at: Rfc3339(incident.shown.first_ms().unwrap_or(decided_ms)),
             satisfied_at: confirmation.map(|confirmation| Rfc3339(confirmation.satisfied_ms)),
             lon: place.lon,
             lat: place.lat,
@@ -73,19 +69,16 @@ impl Scribe<'_> {
             grid: place.grid.as_deref().map(str::to_owned),
             premises: place.premises,
             contact: owned(&place.contact),
-            devices: tally.devices,
-            locations: tally.locations.len(),
-            classes: tally.classes,
+            devices,
+            locations,
+            classes,
             duplicates: incident.duplicates,
-            related,
+            related: related(incidents, slot, before),
             into: None,
             by: None,
             cause: None,
-            evidence_total: incident.evidence_total(),
+            evidence_total: incident.evidence_total,
         };
-        if evidence.len() > 2 * SHOWN_AT_EITHER_END {
-            evidence.drain(SHOWN_AT_EITHER_END..evidence.len() - SHOWN_AT_EITHER_END);
-        }
         Decision {
             decision: kind,
             incident: Some(incident.id.to_string()),
@@ -95,7 +88,16 @@ impl Scribe<'_> {
             device: None,
             decided_at: Rfc3339(decided_ms),
             policy: self.policy.hash().to_owned(),
-            evidence: evidence.into_iter().map(|(voice, piece)| self.entry(voice, piece)).collect(),
+            evidence: incident.shown.entries(),
+        }
+    }
+
+    /// Brings what decisions about an incident show up to date.
+    pub(crate) fn look_at(&self, incidents: &mut Incidents, slot: Slot) {
+        let incident = incidents.beside_state(slot);
+        if !incident.shown.is_up_to_date() {
+            let order = |one: (&Voice, &Piece), other: (&Voice, &Piece)| self.order(one, other);
+            incident.shown.refresh(&incident.members, order, |voice, piece| self.entry(voice, piece));
         }
     }
 
@@ -110,63 +112,15 @@ impl Scribe<'_> {
             device: Some(device.id(self.registry).to_owned()),
             decided_at: Rfc3339(decided_ms),
             policy: self.policy.hash().to_owned(),
-            evidence: vec![evidence],
+            evidence: vec![evidence.into()],
         }
     }
 
-    /// The ids of the other open confirmed incidents with a building near one of this one's, sorted.
-    fn related(&self, incidents: &Incidents, slot: Slot, before: &[Before]) -> Vec<String> {
-        let Some(radius_m) = self.largest_radius_m else { return Vec::new() };
-        // Most of the time no other incident burns, and nobody needs to be asked who is near.
-        let own = usize::from(incidents.get(slot).is_confirmed());
-        if incidents.confirmed_len() == own && !before.iter().any(|changed| changed.was_confirmed) {
-            return Vec::new();
-        }
-        let unchanged = |other: &Slot| !before.iter().any(|changed| changed.slot == *other);
-        let is_related = |other: &Slot| incidents.get(*other).is_confirmed() && *other != slot && unchanged(other);
-        let mut related: Vec<Slot> = Vec::new();
-        for member in &incidents.get(slot).members {
-            let near = match self.neighbourhoods.known(member.building) {
-                Some(known) => Arc::clone(known),
-                None => self.registry.neighbours(member.building, radius_m).into(),
-            };
-            // Neighbours mostly belong to the same few incidents, one after the other.
-            let mut last = None;
-            for other in near.iter().filter_map(|(building, _)| incidents.of_building(*building)) {
-                if last != Some(other) && !related.contains(&other) && is_related(&other) {
-                    related.push(other);
-                }
-                last = Some(other);
-            }
-            let then = before.iter().filter(|changed| changed.was_confirmed && changed.slot != slot);
-            related.extend(then.map(|changed| (changed.slot, &changed.buildings)).filter_map(|(other, buildings)| {
-                let is_near = |building: &BuildingIdx| near.binary_search_by_key(building, |(near, _)| *near).is_ok();
-                buildings.iter().any(is_near).then_some(other)
-            }));
-        }
-        let others: BTreeSet<_> = related.into_iter().map(|other| incidents.get(other).id).collect();
-        others.into_iter().map(|id| id.to_string()).collect()
-    }
-
-    fn order<'e>(&'e self, voice: &'e Voice, piece: &Piece) -> (i64, &'e str, &'static str, u64) {
-        (piece.at_ms, voice.device.id(self.registry), voice.kind.word(), piece.arrival)
-    }
-
-    fn buildings(&self, incident: &Incident) -> Vec<BuildingEntry> {
-        let entry = |building: &Building, confirmed| BuildingEntry {
-            id: building.id.to_string(),
-            name: owned(&building.name),
-            address: owned(&building.address),
-            lon: building.lon,
-            lat: building.lat,
-            floors: building.floors,
-            confirmed,
-        };
-        let members = incident.members.iter();
-        let mut buildings: Vec<_> =
-            members.map(|member| entry(self.registry.building(member.building), member.confirmed)).collect();
-        buildings.sort_by(|one, other| one.id.cmp(&other.id));
-        buildings
+    /// By event time, device, kind and arrival.
+    fn order(&self, one: (&Voice, &Piece), other: (&Voice, &Piece)) -> Ordering {
+        let rest = |(voice, piece): (&Voice, &Piece)| (voice.kind.word(), piece.arrival);
+        let id = |(voice, _): (&Voice, &Piece)| voice.device.id(self.registry).to_owned();
+        one.1.at_ms.cmp(&other.1.at_ms).then_with(|| id(one).cmp(&id(other))).then_with(|| rest(one).cmp(&rest(other)))
     }
 
     /// A piece of evidence as decisions show it.
@@ -194,6 +148,19 @@ impl Scribe<'_> {
             source: owned(&piece.source),
         }
     }
+}
+
+/// The ids of the other open confirmed incidents with a building near one of this one's, sorted.
+fn related(incidents: &Incidents, slot: Slot, before: &[Before]) -> Vec<String> {
+    let unchanged = |other: &Slot| !before.iter().any(|changed| changed.slot == *other);
+    let now = incidents.get(slot).adjacent.keys().copied();
+    let now = now.filter(|other| incidents.get(*other).is_confirmed() && unchanged(other));
+    let then = before.iter().filter(|changed| changed.was_confirmed && changed.slot != slot);
+    let then = then.filter(|changed| changed.adjacent.contains(&slot)).map(|changed| changed.slot);
+    let mut ids: Vec<IncidentId> = now.chain(then).map(|other| incidents.get(other).id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into_iter().map(|id| id.to_string()).collect()
 }
 
 fn owned(text: &Option<Box<str>>) -> Option<String> {

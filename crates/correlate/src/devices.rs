@@ -147,6 +147,11 @@ impl Devices {
         }
     }
 
+    /// Whether a restore of the device is remembered.
+    pub(crate) fn has_restored(&self, device: &DeviceKey) -> bool {
+        self.by_device.get(device).is_some_and(|statements| !statements.restores_ms.is_empty())
+    }
+
     /// Whether a restore of the device lies after `after_ms` and not after `until_ms`.
     pub(crate) fn restored_between(&self, device: &DeviceKey, after_ms: i64, until_ms: i64) -> bool {
         self.first_restore_after_ms(device, after_ms).is_some_and(|restore_ms| restore_ms <= until_ms)

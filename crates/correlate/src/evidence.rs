@@ -71,9 +71,53 @@ pub(crate) struct Piece {
     pub(crate) repeats: usize,
 }
 
+/// A voice that speaks, borrowed from its signal: most have spoken before, and need not be stored again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Heard<'s> {
+    pub(crate) device: &'s DeviceKey,
+    pub(crate) building: BuildingIdx,
+    pub(crate) location: &'s str,
+    pub(crate) sensor: Sensor,
+    pub(crate) kind: Kind,
+    pub(crate) isolated: bool,
+    pub(crate) unregistered: bool,
+}
+
+impl<'s> Heard<'s> {
+    pub(crate) fn of(voice: &'s Voice) -> Self {
+        Self {
+            device: &voice.device,
+            building: voice.building,
+            location: &voice.location,
+            sensor: voice.sensor,
+            kind: voice.kind,
+            isolated: voice.isolated,
+            unregistered: voice.unregistered,
+        }
+    }
+
+    /// Whether it is that voice.
+    pub(crate) fn is(&self, voice: &Voice) -> bool {
+        *self == Heard::of(voice)
+    }
+
+    /// The voice, to be stored.
+    pub(crate) fn voice(&self) -> Voice {
+        Voice {
+            device: self.device.clone(),
+            building: self.building,
+            location: self.location.into(),
+            sensor: self.sensor,
+            kind: self.kind,
+            isolated: self.isolated,
+            unregistered: self.unregistered,
+        }
+    }
+}
+
 /// An accepted, placed signal of kind fire, confirm or (if some rule lists it) prealarm, that is no test.
 #[derive(Debug, Clone)]
-pub(crate) struct Evidence {
-    pub(crate) voice: Voice,
+pub(crate) struct Evidence<'s> {
+    pub(crate) voice: Heard<'s>,
     pub(crate) piece: Piece,
 }

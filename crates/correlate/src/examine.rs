@@ -12,7 +12,7 @@ use fenghuo_model::{Kind, Sensor};
 use serde::Serialize;
 
 use crate::evidence::{DeviceKey, Voice};
-use crate::judge::{Bench, Reach};
+use crate::judge::{Bench, Surroundings};
 use crate::tally::{Share, Tally};
 
 /// Of devices whose alarm would have confirmed, so many are named.
@@ -111,7 +111,7 @@ impl Bench<'_> {
         &self,
         rule: &Rule,
         building: BuildingIdx,
-        reaches: &[Reach],
+        reaches: &[Surroundings],
         instant_ms: i64,
     ) -> ExaminedRule {
         let best = reaches
@@ -134,7 +134,7 @@ impl Bench<'_> {
         }
     }
 
-    fn look(&self, rule: &Rule, reach: &Reach, instant_ms: i64) -> Look {
+    fn look(&self, rule: &Rule, reach: &Surroundings, instant_ms: i64) -> Look {
         let pool = self.pool(rule, &reach.buildings);
         let alive = self.alive(rule, &pool, instant_ms);
         let tally = Tally::of(&alive, self.registry, self.policy);

@@ -1,15 +1,20 @@
 //! An incident: what is held about one building's suspected or confirmed fire, and the buildings it took in.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use fenghuo_model::Policy;
+use fenghuo_model::decision::BuildingEntry;
 use fenghuo_model::registry::{BuildingIdx, Registry};
+use fenghuo_model::{Policy, Sensor};
 use sha2::{Digest, Sha256};
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Piece, Voice};
+use crate::incidents::{Alarm, Slot};
+use crate::shown::Shown;
+use crate::shows::{Shows, is_odd};
 use crate::tally::{Share, Tally};
-use crate::window::{Series, Window};
+use crate::window::{Added, Folding, Series, Window};
 
 /// An incident's id: the first 64 bits of a SHA-256, shown as 16 hexadecimal digits, ordered as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +22,7 @@ pub(crate) struct IncidentId(pub(crate) u64);
 
 impl IncidentId {
     /// The id of the incident that `evidence` opens: the same input gives the same id anywhere.
-    pub(crate) fn of(region: &str, evidence: &Evidence, signal_id: Option<&str>, registry: &Registry) -> Self {
+    pub(crate) fn of(region: &str, evidence: &Evidence<'_>, signal_id: Option<&str>, registry: &Registry) -> Self {
         let place = &registry.building(evidence.voice.building).id;
         let device = evidence.voice.device.id(registry);
         let at_ms = evidence.piece.at_ms.to_string();
@@ -65,6 +70,28 @@ pub(crate) struct DueTimes {
     pub(crate) update_ms: Option<i64>,
 }
 
+impl DueTimes {
+    /// When that is due.
+    pub(crate) fn at(&self, alarm: Alarm) -> Option<i64> {
+        match alarm {
+            Alarm::Close => self.close_ms,
+            Alarm::Verify => self.verify_ms,
+            Alarm::Escalate => self.escalate_ms,
+            Alarm::Update => self.update_ms,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn of(&mut self, alarm: Alarm) -> &mut Option<i64> {
+        match alarm {
+            Alarm::Close => &mut self.close_ms,
+            Alarm::Verify => &mut self.verify_ms,
+            Alarm::Escalate => &mut self.escalate_ms,
+            Alarm::Update => &mut self.update_ms,
+        }
+    }
+}
+
 /// What is held about one fire, suspected or confirmed.
 #[derive(Debug)]
 pub(crate) struct Incident {
@@ -86,18 +113,31 @@ pub(crate) struct Incident {
     /// When `confirmed` or `update` was last published.
     pub(crate) last_news_ms: i64,
     pub(crate) due: DueTimes,
+    /// For when they stand in the queue of timers, each no later than it is due.
+    pub(crate) queued: DueTimes,
     /// Whether it changed since the state was last asked for; see [`crate::incidents::Incidents::touched`].
     pub(crate) touched: bool,
+    /// With how many pairs of buildings it is near each other open incident, within the policy's largest radius.
+    pub(crate) adjacent: HashMap<Slot, u32, foldhash::fast::RandomState>,
+    /// What the windows of its buildings show together.
+    pub(crate) shows: Shows,
+    /// The evidence that decisions show.
+    pub(crate) shown: Shown,
+    /// How much evidence there is, folded repeats included.
+    pub(crate) evidence_total: usize,
+    /// Its buildings as decisions show them, by id.
+    pub(crate) entries: Vec<Arc<BuildingEntry>>,
 }
 
 impl Incident {
-    pub(crate) fn open(id: IncidentId, place: BuildingIdx, opened: u64, clock_ms: i64) -> Self {
+    /// An incident without buildings, to be opened when it has one.
+    pub(crate) fn empty(id: IncidentId, place: BuildingIdx, opened: u64, clock_ms: i64) -> Self {
         Self {
             id,
             opened,
             revision: 0,
             place,
-            members: vec![Member { building: place, joined_ms: clock_ms, confirmed: false, window: Window::default() }],
+            members: Vec::with_capacity(1),
             duplicates: 0,
             confirmation: None,
             verified: false,
@@ -105,7 +145,13 @@ impl Incident {
             last_arrival_ms: clock_ms,
             last_news_ms: clock_ms,
             due: DueTimes::default(),
+            queued: DueTimes::default(),
             touched: false,
+            adjacent: HashMap::default(),
+            shows: Shows::default(),
+            shown: Shown::default(),
+            evidence_total: 0,
+            entries: Vec::with_capacity(1),
         }
     }
 
@@ -113,14 +159,83 @@ impl Incident {
         self.confirmation.is_some()
     }
 
+    /// A building joins, with its evidence.
+    pub(crate) fn join(&mut self, member: Member, registry: &Registry) {
+        let building = registry.building(member.building);
+        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let entry = BuildingEntry {
+            id: building.id.to_string(),
+            name: owned(&building.name),
+            address: owned(&building.address),
+            lon: building.lon,
+            lat: building.lat,
+            floors: building.floors,
+            confirmed: member.confirmed,
+        };
+        let place = self.entries.partition_point(|other| other.id < entry.id);
+        self.entries.insert(place, Arc::new(entry));
+        if member.window.stored() > 0 {
+            self.evidence_total += total(&member.window);
+            self.shows.add(member.window.shows());
+            self.shown.recall();
+        }
+        self.members.push(member);
+    }
+
+    /// Takes in the buildings of an incident that ended, and all that was reckoned for them; both show their evidence.
+    pub(crate) fn take_in(&mut self, ended: &mut Self, joined_ms: i64) {
+        let members = std::mem::take(&mut ended.members).into_iter();
+        self.members.extend(members.map(|member| Member { joined_ms, confirmed: false, ..member }));
+        for mut entry in std::mem::take(&mut ended.entries) {
+            if entry.confirmed {
+                Arc::make_mut(&mut entry).confirmed = false;
+            }
+            let place = self.entries.partition_point(|other| other.id < entry.id);
+            self.entries.insert(place, entry);
+        }
+        self.shows.add(&ended.shows);
+        self.evidence_total += ended.evidence_total;
+        self.shown.absorb(std::mem::take(&mut ended.shown));
+    }
+
+    /// The building of that number leaves, with its evidence.
+    pub(crate) fn leave(&mut self, number: usize, registry: &Registry) {
+        let left = self.members.remove(number);
+        let id = &registry.building(left.building).id;
+        self.entries.retain(|entry| *entry.id != **id);
+        self.look_anew();
+    }
+
+    /// A building rule has held in the building of that number.
+    pub(crate) fn confirm_member(&mut self, number: usize, registry: &Registry) {
+        let member = &mut self.members[number];
+        member.confirmed = true;
+        let id = &registry.building(member.building).id;
+        if let Ok(place) = self.entries.binary_search_by(|entry| (*entry.id).cmp(id)) {
+            Arc::make_mut(&mut self.entries[place]).confirmed = true;
+        }
+    }
+
+    /// What its evidence shows is other than before in ways that nobody followed.
+    pub(crate) fn look_anew(&mut self) {
+        self.shown.recall();
+        self.shows = Shows::default();
+        self.members.iter().for_each(|member| self.shows.add(member.window.shows()));
+        self.evidence_total = self.members.iter().map(|member| total(&member.window)).sum();
+    }
+
     /// What every voice said, building by building.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
         self.members.iter().flat_map(|member| member.window.series())
     }
 
-    /// What the evidence that is not isolated amounts to, as the rules count.
-    pub(crate) fn tally<'e>(&'e self, registry: &'e Registry, policy: &Policy) -> Tally<'e> {
-        Tally::of(&self.shares(), registry, policy)
+    /// Devices, locations and sensors of the evidence that is not isolated, as the rules count.
+    pub(crate) fn counts(&self, registry: &Registry, policy: &Policy) -> (usize, usize, Vec<Sensor>) {
+        if !self.shows.is_odd {
+            return (self.shows.devices, self.shows.locations, self.shows.classes());
+        }
+        let tally = Tally::of(&self.shares(), registry, policy);
+        (tally.devices, tally.locations.len(), tally.classes)
     }
 
     fn shares(&self) -> Vec<Share<'_>> {
@@ -128,15 +243,47 @@ impl Incident {
         counting.map(Share::of).collect()
     }
 
-    /// How much evidence there is, folded repeats included.
-    pub(crate) fn evidence_total(&self) -> usize {
-        self.series().flat_map(|series| &series.pieces).map(|piece| 1 + piece.repeats).sum()
+    /// Puts a voice that has not spoken into the window of the building of that number. Whether it shows a location or
+    /// a sensor class that the incident's evidence, as it stood, did not show.
+    pub(crate) fn begin(
+        &mut self,
+        number: usize,
+        evidence: &Evidence<'_>,
+        registry: &Registry,
+        policy: &Policy,
+    ) -> News {
+        let voice = evidence.voice.voice();
+        let lacked_class = !voice.isolated && self.shows.lacks_class(voice.sensor);
+        let odd_news =
+            (self.shows.is_odd || is_odd(&voice, registry)).then(|| self.news(&voice, evidence, registry, policy));
+        let before = self.members[number].window.shows().clone();
+        let window = &mut self.members[number].window;
+        let location = window.begin(voice, evidence.piece.clone(), registry);
+        self.shows.replace(&before, window.shows());
+        self.evidence_total += 1;
+        self.shown.note(number, window.series().len() - 1, (evidence.piece.at_ms, evidence.piece.arrival));
+        odd_news.unwrap_or(News { location, class: lacked_class })
     }
 
-    /// Whether evidence of a voice that has not spoken in it shows a location or a sensor class that the incident's
-    /// evidence, as it stands, does not show.
-    pub(crate) fn news(&self, evidence: &Evidence, registry: &Registry, policy: &Policy) -> News {
-        let voice = &evidence.voice;
+    /// Puts evidence of a voice that has spoken into the window of the building of that number; what became of it.
+    pub(crate) fn go_on(
+        &mut self,
+        (number, series): (usize, usize),
+        piece: &Piece,
+        folding: &Folding<impl Fn(i64, i64) -> bool>,
+    ) -> Added {
+        let added = self.members[number].window.go_on(series, piece.clone(), folding);
+        self.evidence_total += 1;
+        if added.dropped {
+            self.shown.recall();
+        } else if !added.folded {
+            self.shown.note(number, series, (piece.at_ms, piece.arrival));
+        }
+        added
+    }
+
+    /// The same, counted as the rules count.
+    fn news(&self, voice: &Voice, evidence: &Evidence<'_>, registry: &Registry, policy: &Policy) -> News {
         if voice.isolated {
             return News::default();
         }
@@ -149,6 +296,11 @@ impl Incident {
             class: after.classes.iter().any(|class| !before.classes.contains(class)),
         }
     }
+}
+
+/// How much evidence a window was given and was not wiped.
+fn total(window: &Window) -> usize {
+    window.series().iter().flat_map(|series| &series.pieces).map(|piece| 1 + piece.repeats).sum()
 }
 
 /// What evidence shows that its incident did not show before.

@@ -1,52 +1,50 @@
 //! The open incidents of a region: by building, and with their timers in the order in which they fire.
 
-use std::collections::{BTreeSet, HashMap};
+mod silence;
+mod timers;
 
-use fenghuo_model::registry::BuildingIdx;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use crate::incident::{Confirmation, DueTimes, Incident, IncidentId, Member};
-use crate::window::Window;
+use fenghuo_model::Policy;
+use fenghuo_model::registry::{BuildingIdx, DeviceIdx, Registry};
+
+use crate::evidence::{DeviceKey, Evidence, Heard, Voice};
+use crate::incident::{Confirmation, DueTimes, Incident, Member, News};
+use crate::neighbourhoods::{Lit, Neighbourhoods};
+use crate::window::{Folding, Window};
+use silence::Silence;
+pub(crate) use timers::{Alarm, Timer};
+use timers::{Timers, Worth};
 
 /// An open incident's place in the list.
 pub(crate) type Slot = u32;
 
-/// What fires; in the order in which timers of one incident due at the same time fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Alarm {
-    Close,
-    Verify,
-    Escalate,
-    Update,
-}
-
-/// A timer; ordered as timers fire: by due time, incident, and `closed` first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Timer {
-    pub(crate) due_ms: i64,
-    pub(crate) incident: IncidentId,
-    pub(crate) alarm: Alarm,
-    /// See [`Incident::opened`]; the slot after it never decides, so that a restored list fires in the same order.
-    pub(crate) opened: u64,
-    pub(crate) slot: Slot,
-}
-
 /// Where a building of an incident stands: its incident, and its place among the incident's members.
 #[derive(Debug, Clone, Copy)]
 struct Seat {
+    building: BuildingIdx,
     slot: Slot,
     member: usize,
 }
 
 /// The open incidents of a region.
-#[derive(Debug, Default)]
 pub(crate) struct Incidents {
     slots: Vec<Option<Incident>>,
     free: Vec<Slot>,
-    by_building: HashMap<BuildingIdx, Seat, foldhash::fast::RandomState>,
-    /// Those that are not confirmed.
-    suspected: BTreeSet<Slot>,
-    timers: BTreeSet<Timer>,
+    by_building: HashMap<BuildingIdx, Lit, foldhash::fast::RandomState>,
+    /// By lit building; those of numbers that were given back mean nothing.
+    seats: Vec<Seat>,
+    unlit: Vec<Lit>,
+    pub(crate) neighbourhoods: Neighbourhoods,
+    registry: Arc<Registry>,
+    timers: Timers,
+    silence: Silence,
     touched: Option<Touched>,
+    /// Registered devices that are panels of strangers that have spoken.
+    panels_of_strangers: HashSet<DeviceIdx, foldhash::fast::RandomState>,
+    /// For counting by slot; all zero in between.
+    scratch: Vec<u32>,
 }
 
 /// What changed since the state was last asked for.
@@ -59,6 +57,44 @@ pub(crate) struct Touched {
 }
 
 impl Incidents {
+    pub(crate) fn new(registry: Arc<Registry>, policy: Arc<Policy>) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_building: HashMap::default(),
+            seats: Vec::new(),
+            unlit: Vec::new(),
+            neighbourhoods: Neighbourhoods::new(Arc::clone(&registry), policy),
+            registry,
+            timers: Timers::default(),
+            silence: Silence::default(),
+            touched: None,
+            panels_of_strangers: HashSet::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// From now on the rules are these: who is near whom is looked up anew.
+    pub(crate) fn put_in_force(&mut self, policy: &Arc<Policy>, may_end: impl Fn(&DeviceKey) -> bool) {
+        self.neighbourhoods = Neighbourhoods::new(Arc::clone(&self.registry), Arc::clone(policy));
+        for incident in self.slots.iter_mut().flatten() {
+            incident.adjacent.clear();
+            incident.members.iter_mut().for_each(|member| member.window.hopeless = None);
+        }
+        let lit: BTreeSet<Lit> = self.by_building.values().copied().collect();
+        // Numbers that were given back are lit for a moment, so that each is the next one.
+        for number in (0..).take(self.seats.len()) {
+            let seat = self.seats[number as usize];
+            self.neighbourhoods.light(number, seat.building);
+            if lit.contains(&number) {
+                self.tell_neighbourhood(number, &may_end);
+                self.link(number);
+            } else {
+                self.neighbourhoods.darken(number);
+            }
+        }
+    }
+
     /// From now on remembers what changes, for [`Incidents::touched`].
     pub(crate) fn keep_touched(&mut self) {
         self.touched.get_or_insert_default();
@@ -108,10 +144,10 @@ impl Incidents {
     }
 
     /// A building of an incident, to be changed.
-    pub(crate) fn member_mut(&mut self, slot: Slot, building: BuildingIdx) -> Option<&mut Member> {
-        self.touch(building);
-        let seat = self.by_building.get(&building).copied().filter(|seat| seat.slot == slot)?;
-        self.get_mut(slot).members.get_mut(seat.member)
+    pub(crate) fn member_mut(&mut self, lit: Lit) -> &mut Member {
+        let seat = self.seats[lit as usize];
+        self.touch(seat.building);
+        &mut self.get_mut(seat.slot).members[seat.member]
     }
 
     /// All buildings of an incident, to be changed.
@@ -127,9 +163,44 @@ impl Incidents {
         self.get_mut(slot).place = place;
     }
 
+    /// The number of a building that is in an open incident.
+    pub(crate) fn lit(&self, building: BuildingIdx) -> Option<Lit> {
+        self.by_building.get(&building).copied()
+    }
+
     /// The open incident that holds the building.
     pub(crate) fn of_building(&self, building: BuildingIdx) -> Option<Slot> {
-        self.by_building.get(&building).map(|seat| seat.slot)
+        self.lit(building).map(|lit| self.of_lit(lit))
+    }
+
+    /// The open incident that holds a lit building.
+    pub(crate) fn of_lit(&self, lit: Lit) -> Slot {
+        self.seats[lit as usize].slot
+    }
+
+    /// Which building it is.
+    pub(crate) fn building(&self, lit: Lit) -> BuildingIdx {
+        self.seats[lit as usize].building
+    }
+
+    /// A lit building in its incident.
+    pub(crate) fn member(&self, lit: Lit) -> &Member {
+        let seat = self.seats[lit as usize];
+        &self.get(seat.slot).members[seat.member]
+    }
+
+    /// Which rules its voices cannot fulfil, as was just reckoned.
+    pub(crate) fn note_hopeless(&mut self, lit: Lit, hopeless: u64) {
+        let Seat { slot, member, .. } = self.seats[lit as usize];
+        self.beside_state(slot).members[member].window.hopeless = Some(hopeless);
+    }
+
+    /// A building rule has held in a lit building.
+    pub(crate) fn confirm_member(&mut self, lit: Lit) {
+        let Seat { building, slot, member } = self.seats[lit as usize];
+        self.touch(building);
+        let registry = Arc::clone(&self.registry);
+        self.get_mut(slot).confirm_member(member, &registry);
     }
 
     pub(crate) fn get(&self, slot: Slot) -> &Incident {
@@ -148,117 +219,308 @@ impl Incidents {
         incident
     }
 
+    /// The incident, to bring up to date what is no state of it.
+    pub(crate) fn beside_state(&mut self, slot: Slot) -> &mut Incident {
+        self.slots[slot as usize].as_mut().expect("a slot is handed out while its incident is open")
+    }
+
     /// The window of a building that is in an open incident.
     pub(crate) fn window(&self, building: BuildingIdx) -> Option<&Window> {
-        self.member(building).map(|member| &member.window)
+        self.lit(building).map(|lit| &self.member(lit).window)
     }
 
-    /// A building that is in an open incident.
-    pub(crate) fn member(&self, building: BuildingIdx) -> Option<&Member> {
-        let seat = self.by_building.get(&building)?;
-        self.get(seat.slot).members.get(seat.member)
-    }
-
-    /// Whether a building is in no confirmed incident.
-    pub(crate) fn is_free(&self, building: BuildingIdx) -> bool {
-        self.of_building(building).is_none_or(|slot| !self.get(slot).is_confirmed())
-    }
-
-    /// The incidents that are not confirmed.
-    pub(crate) fn suspected(&self) -> impl ExactSizeIterator<Item = &Incident> {
-        self.suspected.iter().map(|slot| self.get(*slot))
+    /// Whether a lit building is in no confirmed incident.
+    pub(crate) fn is_free(&self, lit: Lit) -> bool {
+        !self.get(self.of_lit(lit)).is_confirmed()
     }
 
     /// A rule holds.
     pub(crate) fn confirm(&mut self, slot: Slot, confirmation: Confirmation) {
-        self.suspected.remove(&slot);
         self.get_mut(slot).confirmation = Some(confirmation);
+        for number in 0..self.get(slot).members.len() {
+            if let Some(lit) = self.lit(self.get(slot).members[number].building) {
+                self.neighbourhoods.quench(lit);
+            }
+        }
     }
 
+    /// Opens an incident; its buildings' evidence, if there is some already, is told by [`Incidents::tell_neighbourhood`].
     pub(crate) fn open(&mut self, incident: Incident) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
+            self.scratch.push(0);
             Slot::try_from(self.slots.len() - 1).expect("an incident holds a building, and their number is 32 bits")
         });
-        for (number, member) in incident.members.iter().enumerate() {
-            self.by_building.insert(member.building, Seat { slot, member: number });
-            self.touch(member.building);
-        }
-        if !incident.is_confirmed() {
-            self.suspected.insert(slot);
-        }
+        let buildings: Vec<BuildingIdx> = incident.members.iter().map(|member| member.building).collect();
         self.slots[slot as usize] = Some(incident);
+        for (member, building) in buildings.into_iter().enumerate() {
+            self.light(Seat { building, slot, member });
+        }
         slot
+    }
+
+    fn light(&mut self, seat: Seat) {
+        self.touch(seat.building);
+        let lit = self.unlit.pop().unwrap_or_else(|| {
+            self.seats.push(seat);
+            Lit::try_from(self.seats.len() - 1).expect("buildings are counted in 32 bits")
+        });
+        self.seats[lit as usize] = seat;
+        let before = self.by_building.insert(seat.building, lit);
+        assert!(before.is_none(), "a building is in at most one open incident");
+        self.neighbourhoods.light(lit, seat.building);
+        self.link(lit);
+    }
+
+    fn darken(&mut self, building: BuildingIdx) {
+        self.touch(building);
+        if let Some(lit) = self.by_building.remove(&building) {
+            self.neighbourhoods.darken(lit);
+            self.unlit.push(lit);
+        }
+    }
+
+    /// With how many buildings of each other incident a lit one is near.
+    fn met(&mut self, lit: Lit) -> Vec<(Slot, u32)> {
+        let own = self.of_lit(lit);
+        let mut met = Vec::new();
+        for near in self.neighbourhoods.near(lit) {
+            let slot = self.seats[near.lit as usize].slot;
+            let count = &mut self.scratch[slot as usize];
+            if *count == 0 && slot != own {
+                met.push((slot, 0));
+            }
+            *count += 1;
+        }
+        self.scratch[own as usize] = 0;
+        met.iter_mut().for_each(|(slot, count)| *count = std::mem::take(&mut self.scratch[*slot as usize]));
+        met
+    }
+
+    /// A lit building makes its incident one that is near others.
+    fn link(&mut self, lit: Lit) {
+        let own = self.of_lit(lit);
+        for (other, count) in self.met(lit) {
+            *self.beside_state(own).adjacent.entry(other).or_default() += count;
+            *self.beside_state(other).adjacent.entry(own).or_default() += count;
+        }
+    }
+
+    /// A lit building leaves an incident that was near others by it.
+    fn unlink(&mut self, lit: Lit) {
+        let own = self.of_lit(lit);
+        for (other, count) in self.met(lit) {
+            for (one, another) in [(own, other), (other, own)] {
+                let adjacent = &mut self.beside_state(one).adjacent;
+                if let Some(left) = adjacent.get_mut(&another) {
+                    *left -= count;
+                    if *left == 0 {
+                        adjacent.remove(&another);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts evidence into the window of a lit building; what it shows that was not shown before, and whether it was
+    /// folded into what is there.
+    pub(crate) fn store(
+        &mut self,
+        lit: Lit,
+        evidence: &Evidence<'_>,
+        folding: &Folding<impl Fn(i64, i64) -> bool>,
+        policy: &Policy,
+    ) -> (News, bool) {
+        let Seat { building, slot, member } = self.seats[lit as usize];
+        self.touch(building);
+        let registry = Arc::clone(&self.registry);
+        let incident = self.get_mut(slot);
+        match incident.members[member].window.find(&evidence.voice) {
+            Some(series) => {
+                let added = incident.go_on((member, series), &evidence.piece, folding);
+                (News::default(), added.folded)
+            }
+            None => {
+                let news = incident.begin(member, evidence, &registry, policy);
+                self.meet_device(evidence.voice.device);
+                (news, false)
+            }
+        }
+    }
+
+    /// Whether other evidence beside what a device says could make that count for less: what its components say. Of
+    /// strangers nobody knows whose panels they are.
+    pub(crate) fn may_repeat(&self, device: &DeviceKey) -> bool {
+        match device {
+            DeviceKey::Registered(device) => {
+                self.registry.has_components(*device) || self.panels_of_strangers.contains(device)
+            }
+            DeviceKey::Stranger(_) => true,
+        }
+    }
+
+    /// A stranger may be a component of registered panels.
+    fn meet_device(&mut self, device: &DeviceKey) {
+        if let DeviceKey::Stranger(name) = device {
+            self.panels_of_strangers.extend(self.registry.panels_of_stranger(name));
+        }
+    }
+
+    /// Somebody spoke in a lit building; see [`Neighbourhoods::hear`].
+    pub(crate) fn hear(&mut self, lit: Lit, voice: &Heard<'_>, at_ms: i64, is_plain: bool) {
+        let is_free = self.is_free(lit);
+        self.neighbourhoods.hear(lit, voice, at_ms, is_plain, is_free);
+    }
+
+    /// What a lit building's neighbours are to know of its evidence, from all that is there; `may_end` says of a device
+    /// whether its evidence may have ended early.
+    pub(crate) fn tell_neighbourhood(&mut self, lit: Lit, may_end: impl Fn(&DeviceKey) -> bool) {
+        let Seat { building, slot, member } = self.seats[lit as usize];
+        let incident = self.slots[slot as usize].as_ref().expect("a lit building is in an open incident");
+        let registry = &self.registry;
+        let is_plain = |voice: &Voice| is_plain(registry, &voice.device, building) && !may_end(&voice.device);
+        let series = incident.members[member].window.series();
+        self.neighbourhoods.hear_anew(lit, series, is_plain, !incident.is_confirmed());
+    }
+
+    /// The same of every lit building.
+    pub(crate) fn tell_neighbourhoods(&mut self, may_end: impl Fn(&DeviceKey) -> bool) {
+        let lit: Vec<Lit> = self.by_building.values().copied().collect();
+        lit.into_iter().for_each(|lit| self.tell_neighbourhood(lit, &may_end));
+        let strangers = self.iter().flat_map(Incident::series).map(|series| &series.voice.device);
+        let strangers: Vec<DeviceKey> =
+            strangers.filter(|device| matches!(device, DeviceKey::Stranger(_))).cloned().collect();
+        strangers.iter().for_each(|device| self.meet_device(device));
     }
 
     /// Ends an incident: its timers and its hold on its buildings are gone.
     pub(crate) fn end(&mut self, slot: Slot) -> Incident {
         self.schedule(slot, |due| *due = DueTimes::default());
         let incident = self.slots[slot as usize].take().expect("an incident ends once");
+        for other in incident.adjacent.keys() {
+            self.beside_state(*other).adjacent.remove(&slot);
+        }
         for member in &incident.members {
-            self.by_building.remove(&member.building);
-            self.touch(member.building);
+            self.darken(member.building);
         }
         self.free.push(slot);
-        self.suspected.remove(&slot);
         incident
+    }
+
+    /// Ends an incident whose buildings another one takes in, which joined it at `joined_ms`; returns it without its
+    /// buildings.
+    pub(crate) fn take_in(&mut self, slot: Slot, other: Slot, joined_ms: i64) -> Incident {
+        self.schedule(other, |due| *due = DueTimes::default());
+        let mut ended = self.slots[other as usize].take().expect("an incident ends once");
+        self.free.push(other);
+        for (number, member) in (self.get(slot).members.len()..).zip(&ended.members) {
+            self.touch(member.building);
+            let lit = self.lit(member.building).expect("a building of an open incident is lit");
+            self.neighbourhoods.quench(lit);
+            self.seats[lit as usize] = Seat { building: member.building, slot, member: number };
+        }
+        self.get_mut(slot).take_in(&mut ended, joined_ms);
+        for (third, count) in ended.adjacent.drain() {
+            if third == slot {
+                self.beside_state(slot).adjacent.remove(&other);
+                continue;
+            }
+            let theirs = &mut self.beside_state(third).adjacent;
+            theirs.remove(&other);
+            *theirs.entry(slot).or_default() += count;
+            *self.beside_state(slot).adjacent.entry(third).or_default() += count;
+        }
+        ended
     }
 
     /// Puts a building that is in no incident into one.
     pub(crate) fn join(&mut self, slot: Slot, member: Member) {
-        let seat = Seat { slot, member: self.get(slot).members.len() };
-        let before = self.by_building.insert(member.building, seat);
-        assert!(before.is_none(), "a building is in at most one open incident");
-        self.touch(member.building);
-        self.get_mut(slot).members.push(member);
+        let seat = Seat { building: member.building, slot, member: self.get(slot).members.len() };
+        let registry = Arc::clone(&self.registry);
+        self.get_mut(slot).join(member, &registry);
+        self.light(seat);
     }
 
     /// Takes a building out of its incident.
-    pub(crate) fn leave(&mut self, building: BuildingIdx) {
-        if let Some(Seat { slot, member: left }) = self.by_building.remove(&building) {
-            self.touch(building);
-            self.get_mut(slot).members.remove(left);
-            let incident = self.slots[slot as usize].as_ref().expect("it was open just now");
-            for (number, member) in incident.members.iter().enumerate().skip(left) {
-                self.by_building.insert(member.building, Seat { slot, member: number });
-            }
+    pub(crate) fn leave(&mut self, lit: Lit) {
+        let Seat { building, slot, member: left } = self.seats[lit as usize];
+        self.unlink(lit);
+        self.darken(building);
+        let registry = Arc::clone(&self.registry);
+        self.get_mut(slot).leave(left, &registry);
+        let incident = self.slots[slot as usize].as_ref().expect("it was open just now");
+        for (number, member) in incident.members.iter().enumerate().skip(left) {
+            let lit = self.by_building[&member.building];
+            self.seats[lit as usize].member = number;
         }
     }
 
     /// Changes an incident's due times.
     pub(crate) fn schedule(&mut self, slot: Slot, change: impl FnOnce(&mut DueTimes)) {
         let incident = self.get_mut(slot);
-        let (id, opened, before) = (incident.id, incident.opened, incident.due);
+        let (id, opened) = (incident.id, incident.opened);
         change(&mut incident.due);
-        let after = incident.due;
-        for (alarm, before_ms, after_ms) in [
-            (Alarm::Close, before.close_ms, after.close_ms),
-            (Alarm::Verify, before.verify_ms, after.verify_ms),
-            (Alarm::Escalate, before.escalate_ms, after.escalate_ms),
-            (Alarm::Update, before.update_ms, after.update_ms),
-        ] {
-            if before_ms != after_ms {
-                let timer = |due_ms| Timer { due_ms, incident: id, alarm, opened, slot };
-                before_ms.map(|due_ms| self.timers.remove(&timer(due_ms)));
-                after_ms.map(|due_ms| self.timers.insert(timer(due_ms)));
+        let DueTimes { close_ms, verify_ms, escalate_ms, update_ms } = incident.due;
+        let is_suspected = !incident.is_confirmed();
+        let mut queue = [None; 4];
+        for ((alarm, due_ms), entry) in [
+            (Alarm::Close, close_ms),
+            (Alarm::Verify, verify_ms),
+            (Alarm::Escalate, escalate_ms),
+            (Alarm::Update, update_ms),
+        ]
+        .into_iter()
+        .zip(&mut queue)
+        {
+            let queued_ms = incident.queued.of(alarm);
+            // What is queued for an earlier time is looked at then.
+            if let Some(due_ms) = due_ms
+                && queued_ms.is_none_or(|queued_ms| queued_ms > due_ms)
+            {
+                *queued_ms = Some(due_ms);
+                *entry = Some(Timer { due_ms, incident: id, alarm, opened, slot });
             }
         }
+        for timer in queue.into_iter().flatten() {
+            self.timers.push(timer);
+            if timer.alarm == Alarm::Close && is_suspected {
+                self.silence.note(&timer);
+            }
+        }
+        let open = self.len();
+        let Self { timers, slots, .. } = self;
+        timers.sweep(open, |timer| queued(slots, timer).is_some());
     }
 
     /// The next timer due at or before `clock_ms`.
-    pub(crate) fn next_due(&self, clock_ms: i64) -> Option<Timer> {
-        self.timers.first().copied().filter(|timer| timer.due_ms <= clock_ms)
+    pub(crate) fn next_due(&mut self, clock_ms: i64) -> Option<Timer> {
+        while let Some(timer) = self.timers.first_by(clock_ms) {
+            match worth(&self.slots, &timer) {
+                Worth::Due => return Some(timer),
+                Worth::Later(due_ms) => {
+                    self.timers.pop();
+                    self.timers.push(Timer { due_ms, ..timer });
+                    *self.beside_state(timer.slot).queued.of(timer.alarm) = Some(due_ms);
+                }
+                Worth::Nothing => {
+                    self.timers.pop();
+                    if queued(&self.slots, &timer).is_some() {
+                        *self.beside_state(timer.slot).queued.of(timer.alarm) = None;
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// When the next timer is due.
-    pub(crate) fn next_due_ms(&self) -> Option<i64> {
-        self.timers.first().map(|timer| timer.due_ms)
+    pub(crate) fn next_due_ms(&mut self) -> Option<i64> {
+        self.next_due(i64::MAX).map(|timer| timer.due_ms)
     }
 
     /// The suspected incident that was silent for the longest.
-    pub(crate) fn longest_silent_suspected(&self) -> Option<Slot> {
-        let closing = self.timers.iter().filter(|timer| timer.alarm == Alarm::Close);
-        closing.map(|timer| timer.slot).find(|slot| !self.get(*slot).is_confirmed())
+    pub(crate) fn longest_silent_suspected(&mut self) -> Option<Slot> {
+        self.silence.longest(&self.slots)
     }
 
     /// The open incidents, in no order that means anything.
@@ -272,13 +534,28 @@ impl Incidents {
         members.map(|member| member.window.stored()).sum()
     }
 
-    /// How many incidents are confirmed.
-    pub(crate) fn confirmed_len(&self) -> usize {
-        self.len() - self.suspected.len()
-    }
-
     /// How many incidents are open.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+}
+
+/// Whether what a device says in a building can only end early by a restore of that device that comes to that building.
+pub(crate) fn is_plain(registry: &Registry, device: &DeviceKey, building: BuildingIdx) -> bool {
+    matches!(device, DeviceKey::Registered(device) if registry.building_of_device(*device) == building)
+}
+
+/// The incident for which an entry of the queue counts.
+fn queued<'i>(slots: &'i [Option<Incident>], timer: &Timer) -> Option<&'i Incident> {
+    let incident = slots[timer.slot as usize].as_ref().filter(|incident| incident.opened == timer.opened)?;
+    (incident.queued.at(timer.alarm) == Some(timer.due_ms)).then_some(incident)
+}
+
+/// What an entry of the queue is worth, as the incidents stand.
+fn worth(slots: &[Option<Incident>], timer: &Timer) -> Worth {
+    match queued(slots, timer).and_then(|incident| incident.due.at(timer.alarm)) {
+        Some(due_ms) if due_ms > timer.due_ms => Worth::Later(due_ms),
+        Some(_) => Worth::Due,
+        None => Worth::Nothing,
     }
 }

@@ -43,6 +43,7 @@
 //! Clocks, threads, logs, I/O, randomness, and any result that depends on a hash's order. Nothing is shared, locked or
 //! atomic but the mailboxes of the publication, which hold finished snapshots and decide nothing.
 
+mod count;
 mod describe;
 mod devices;
 mod duplicates;
@@ -55,6 +56,8 @@ mod limits;
 mod neighbourhoods;
 pub mod publication;
 mod region;
+mod shown;
+mod shows;
 mod snapshot;
 pub mod state;
 mod tally;

@@ -19,9 +19,8 @@ use fenghuo_model::{Decision, Kind, Policy, Sensor, Signal};
 use crate::describe::Scribe;
 use crate::devices::Devices;
 use crate::duplicates::Duplicates;
-use crate::evidence::{DeviceKey, Evidence, Piece, Voice};
+use crate::evidence::{DeviceKey, Evidence, Heard, Piece};
 use crate::incidents::Incidents;
-use crate::neighbourhoods::Neighbourhoods;
 use crate::state::Written;
 use crate::{Counters, Limits, Sizes};
 
@@ -49,9 +48,9 @@ pub(crate) struct Region {
     pub(crate) name: Arc<str>,
     pub(crate) registry: Arc<Registry>,
     policy: Arc<Policy>,
-    /// The policy's memory (H) and largest radius, reckoned once.
+    /// The policy's memory (H) and shortest window of a rule, reckoned once.
     memory_ms: i64,
-    largest_radius_m: Option<f64>,
+    shortest_window_ms: i64,
     limits: Limits,
     prealarms_are_evidence: bool,
     /// The largest time of receipt so far; nothing before the first signal or tick.
@@ -59,7 +58,6 @@ pub(crate) struct Region {
     pub(crate) arrivals: u64,
     pub(crate) duplicates: Duplicates,
     pub(crate) devices: Devices,
-    neighbourhoods: Neighbourhoods,
     pub(crate) incidents: Incidents,
     /// When a device's fire without a building was last decided on.
     pub(crate) unplaced: HashMap<DeviceKey, i64, foldhash::fast::RandomState>,
@@ -72,17 +70,16 @@ impl Region {
         Self {
             name,
             memory_ms: policy.memory_ms(),
-            largest_radius_m: policy.largest_radius_m(),
+            shortest_window_ms: shortest_window_ms(&policy),
             limits,
             prealarms_are_evidence: policy.counts_prealarms(),
+            incidents: Incidents::new(Arc::clone(&registry), Arc::clone(&policy)),
             registry,
             policy,
             clock_ms: None,
             arrivals: 0,
             duplicates: Duplicates::default(),
             devices: Devices::default(),
-            neighbourhoods: Neighbourhoods::default(),
-            incidents: Incidents::default(),
             unplaced: HashMap::default(),
             written: None,
         }
@@ -117,7 +114,12 @@ impl Region {
         let since_ms = clock_ms - self.memory_ms;
         match signal.kind {
             _ if is_evidence => self.take_evidence(statement, place, clock_ms, counters, out),
-            Kind::Restore => self.devices.restore(device, *at_ms, since_ms),
+            Kind::Restore => {
+                self.devices.restore(device, *at_ms, since_ms);
+                if let Some(lit) = self.incidents.lit(place.building) {
+                    self.incidents.neighbourhoods.is_plain_no_more(lit);
+                }
+            }
             Kind::Isolate => {
                 let until_ms = signal.until_ms.unwrap_or(at_ms + self.policy.isolate_max_ms);
                 self.devices.isolate(device, *at_ms, Some(until_ms), since_ms);
@@ -133,10 +135,9 @@ impl Region {
     pub(crate) fn put_in_force(&mut self, policy: &Arc<Policy>) {
         self.policy = Arc::clone(policy);
         self.memory_ms = policy.memory_ms();
-        self.largest_radius_m = policy.largest_radius_m();
+        self.shortest_window_ms = shortest_window_ms(policy);
         self.prealarms_are_evidence = policy.counts_prealarms();
-        // They reach as far as the largest radius.
-        self.neighbourhoods = Neighbourhoods::default();
+        self.incidents.put_in_force(policy, |device| self.devices.has_restored(device));
     }
 
     /// Moves the clock and fires what is due.
@@ -170,13 +171,7 @@ impl Region {
     }
 
     fn scribe(&self) -> Scribe<'_> {
-        Scribe {
-            region: &self.name,
-            registry: &self.registry,
-            policy: &self.policy,
-            largest_radius_m: self.largest_radius_m,
-            neighbourhoods: &self.neighbourhoods,
-        }
+        Scribe { region: &self.name, registry: &self.registry, policy: &self.policy }
     }
 
     fn note_duplicate(&mut self, place: Option<&StatedPlace>) {
@@ -234,16 +229,22 @@ impl Region {
     }
 
     /// The evidence that a statement is; whether it is isolated is settled now.
-    fn evidence_of(&mut self, statement: &Statement<'_>, place: &StatedPlace, since_ms: i64) -> Evidence {
+    fn evidence_of<'s>(
+        &mut self,
+        registry: &'s Registry,
+        statement: &'s Statement<'_>,
+        place: &StatedPlace,
+        since_ms: i64,
+    ) -> Evidence<'s> {
         let device = match statement.device {
             DeviceKey::Registered(device) => Some(device),
             DeviceKey::Stranger(_) => None,
         };
-        let voice = Voice {
+        let voice = Heard {
             isolated: self.devices.is_isolated(&statement.device, statement.at_ms, since_ms),
-            device: statement.device.clone(),
+            device: &statement.device,
             building: place.building,
-            location: self.registry.location_of(statement.signal, device).into(),
+            location: registry.location_of(statement.signal, device),
             sensor: statement.sensor,
             kind: statement.signal.kind,
             unregistered: place.unregistered,
@@ -259,4 +260,8 @@ impl Region {
         };
         Evidence { voice, piece }
     }
+}
+
+fn shortest_window_ms(policy: &Policy) -> i64 {
+    policy.rules.iter().map(|rule| rule.window_ms).min().unwrap_or(0)
 }

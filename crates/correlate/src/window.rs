@@ -3,9 +3,13 @@
 //! A window has one writer, the region that owns it, so that nothing here is shared, locked or atomic. It belongs to
 //! its building's incident and moves with it; rules look only at what is not yet forgotten.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
-use crate::evidence::{Evidence, Piece, Voice};
+use fenghuo_model::registry::Registry;
+use hashbrown::HashTable;
+
+use crate::evidence::{Heard, Piece, Voice};
+use crate::shows::Shows;
 
 /// What one voice said.
 #[derive(Debug)]
@@ -30,7 +34,13 @@ impl Series {
     }
 
     fn insert(&mut self, piece: Piece) {
-        let place = self.pieces.partition_point(|earlier| earlier.at_ms <= piece.at_ms);
+        // Nearly always it is the latest.
+        let is_latest = self.pieces.last().is_none_or(|last| last.at_ms <= piece.at_ms);
+        let place = if is_latest {
+            self.pieces.len()
+        } else {
+            self.pieces.partition_point(|earlier| earlier.at_ms <= piece.at_ms)
+        };
         self.pieces.insert(place, piece);
     }
 
@@ -74,19 +84,39 @@ pub(crate) struct Folding<R: Fn(i64, i64) -> bool> {
     pub(crate) is_apart: R,
 }
 
+/// What became of evidence in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Added {
+    /// The number of its voice's series.
+    pub(crate) series: usize,
+    /// Whether it was folded into the piece before it rather than stored.
+    pub(crate) folded: bool,
+    /// Whether older pieces were folded to make room.
+    pub(crate) dropped: bool,
+}
+
+/// Up to so many voices are looked through one by one.
+const FEW_VOICES: usize = 8;
+
 /// The evidence of one building.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     series: Vec<Series>,
-    by_voice: HashMap<Voice, usize, foldhash::fast::RandomState>,
+    /// The numbers of the series by a hash of their voices, as soon as they are more than a few.
+    by_voice: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
     pieces: usize,
+    shows: Shows,
+    /// The first of the policy's rules (a bit each) that its voices cannot fulfil whenever they speak; nothing until
+    /// that is reckoned for the voices that there are.
+    pub(crate) hopeless: Option<u64>,
 }
 
 impl Window {
     /// A window of what each voice said.
-    pub(crate) fn of(series: Vec<Series>) -> Self {
+    pub(crate) fn of(series: Vec<Series>, registry: &Registry) -> Self {
         let mut window = Self { series, ..Self::default() };
-        window.count_anew();
+        window.count_anew(registry);
         window
     }
 
@@ -104,46 +134,80 @@ impl Window {
         self.pieces
     }
 
-    /// Whether the voice has spoken.
-    pub(crate) fn has(&self, voice: &Voice) -> bool {
-        self.by_voice.contains_key(voice)
+    /// What it shows.
+    pub(crate) fn shows(&self) -> &Shows {
+        &self.shows
     }
 
-    /// Adds evidence; in a full window a repeat is folded into the piece before it, if every rule then still sees the
-    /// same. Whether it was folded.
-    pub(crate) fn add(&mut self, evidence: Evidence, folding: &Folding<impl Fn(i64, i64) -> bool>) -> bool {
-        let Evidence { voice, piece } = evidence;
-        let Some(number) = self.by_voice.get(&voice) else {
-            self.by_voice.insert(voice.clone(), self.series.len());
-            self.series.push(Series { voice, pieces: vec![piece] });
-            self.pieces += 1;
-            return false;
-        };
-        let series = &mut self.series[*number];
+    /// The number of a voice's series, if it has spoken.
+    pub(crate) fn find(&self, heard: &Heard<'_>) -> Option<usize> {
+        if self.series.len() <= FEW_VOICES {
+            return self.series.iter().position(|series| heard.is(&series.voice));
+        }
+        let is_it = |number: &u32| heard.is(&self.series[*number as usize].voice);
+        self.by_voice.find(self.hasher.hash_one(heard), is_it).map(|number| *number as usize)
+    }
+
+    /// Adds a voice that has not spoken with its first piece; whether it shows a new location ([`Shows::take`]).
+    pub(crate) fn begin(&mut self, voice: Voice, piece: Piece, registry: &Registry) -> bool {
+        let shows_location = self.shows.take(&voice, &self.series, registry);
+        self.series.push(Series { voice, pieces: vec![piece] });
+        self.pieces += 1;
+        self.hopeless = None;
+        match self.series.len() {
+            count if count == FEW_VOICES + 1 => self.index(),
+            count if count > FEW_VOICES => self.index_series(count - 1),
+            _ => {}
+        }
+        shows_location
+    }
+
+    /// Adds a piece of a voice that has spoken; in a full window a repeat is folded into the piece before it, if every
+    /// rule then still sees the same.
+    pub(crate) fn go_on(&mut self, number: usize, piece: Piece, folding: &Folding<impl Fn(i64, i64) -> bool>) -> Added {
+        let series = &mut self.series[number];
         let before = series.pieces.len();
-        let folded = self.pieces >= folding.full_at && {
+        let is_full = self.pieces >= folding.full_at;
+        if is_full {
             series.fold_forgotten(folding.since_ms);
-            series.fold(&piece, folding.within_ms, &folding.is_apart)
-        };
+        }
+        let dropped = series.pieces.len() < before;
+        let folded = is_full && series.fold(&piece, folding.within_ms, &folding.is_apart);
         if !folded {
             series.insert(piece);
         }
         self.pieces = self.pieces + series.pieces.len() - before;
-        folded
+        Added { series: number, folded, dropped }
     }
 
     /// Wipes the pieces for which `is_wiped` says so.
-    pub(crate) fn wipe(&mut self, is_wiped: impl Fn(&Voice, &Piece) -> bool) {
+    pub(crate) fn wipe(&mut self, is_wiped: impl Fn(&Voice, &Piece) -> bool, registry: &Registry) {
         for series in &mut self.series {
             let Series { voice, pieces } = series;
             pieces.retain(|piece| !is_wiped(voice, piece));
         }
         self.series.retain(|series| !series.pieces.is_empty());
-        self.count_anew();
+        self.count_anew(registry);
     }
 
-    fn count_anew(&mut self) {
-        self.by_voice = self.series.iter().enumerate().map(|(number, series)| (series.voice.clone(), number)).collect();
+    fn count_anew(&mut self, registry: &Registry) {
         self.pieces = self.series.iter().map(|series| series.pieces.len()).sum();
+        self.shows = Shows::of(&self.series, registry);
+        self.hopeless = None;
+        self.index();
+    }
+
+    fn index(&mut self) {
+        self.by_voice.clear();
+        if self.series.len() > FEW_VOICES {
+            (0..self.series.len()).for_each(|number| self.index_series(number));
+        }
+    }
+
+    fn index_series(&mut self, number: usize) {
+        let Self { series, by_voice, hasher, .. } = self;
+        let hash = |number: usize| hasher.hash_one(Heard::of(&series[number].voice));
+        let stored = u32::try_from(number).expect("voices of a building are counted in 32 bits");
+        by_voice.insert_unique(hash(number), stored, |other| hash(*other as usize));
     }
 }

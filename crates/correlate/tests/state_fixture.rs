@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fenghuo_correlate::state::RECORD_VERSION;
+use fenghuo_correlate::state::{RECORD_VERSION, STATE_VERSION};
 use fenghuo_correlate::{Correlator, Limits, StateChange, StateError};
 use fenghuo_model::{Decision, Input, Policy, Registry};
 
@@ -135,7 +135,7 @@ fn what_cannot_be_gone_on_from_says_what_to_do() {
     let records = read(&kept);
     let building = records.keys().find(|key| key.starts_with(b"building/")).unwrap().clone();
     for (at, byte, told) in [
-        (2, RECORD_VERSION + 1, "start the newer Fenghuo that wrote it"),
+        (2, STATE_VERSION + 1, "start the newer Fenghuo that wrote it"),
         (20, 0xff, "is damaged: its check sum is wrong"),
     ] {
         let mut records = records.clone();

@@ -1,6 +1,8 @@
 //! The decision: what is published about an incident, with evidence enough to be understood alone.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 use crate::time::Rfc3339;
 use crate::words::{Kind, Premises, Sensor};
@@ -94,7 +96,9 @@ pub struct Decision {
     /// The policy's hash.
     pub policy: String,
     /// What speaks for the fire, by (event time, device, kind, arrival); of more than 64 the earliest and latest 32.
-    pub evidence: Vec<EvidenceEntry>,
+    /// Each piece is shared by all decisions that show it.
+    #[serde(serialize_with = "write_shared")]
+    pub evidence: Vec<Arc<EvidenceEntry>>,
 }
 
 /// The incident as a decision describes it.
@@ -102,8 +106,9 @@ pub struct Decision {
 pub struct IncidentState {
     /// The id of the building where it is.
     pub place: String,
-    /// Every building that belongs to it, by id.
-    pub buildings: Vec<BuildingEntry>,
+    /// Every building that belongs to it, by id; each shared by all decisions that show it.
+    #[serde(serialize_with = "write_shared")]
+    pub buildings: Vec<Arc<BuildingEntry>>,
     /// The rule that confirmed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -216,6 +221,10 @@ pub struct EvidenceEntry {
     /// Where the signal came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+}
+
+fn write_shared<T: Serialize, S: Serializer>(entries: &[Arc<T>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(|entry| &**entry))
 }
 
 impl Decision {

@@ -101,6 +101,8 @@ fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Arc;
+
     use fenghuo_model::decision::{EvidenceEntry, IncidentState};
     use fenghuo_model::words::{Premises, Sensor};
 
@@ -108,20 +110,22 @@ pub(crate) mod tests {
 
     /// A decision with nothing but what the headers look at.
     pub(crate) fn decision(kind: DecisionKind, revision: u32, rule: Option<&str>, counted: Option<Kind>) -> Decision {
-        let evidence = counted.map(|kind| EvidenceEntry {
-            device: "D1".into(),
-            building: None,
-            location: "301".into(),
-            floor: None,
-            sensor: Sensor::Smoke,
-            kind,
-            at: Rfc3339(0),
-            received_at: None,
-            counted: true,
-            isolated: false,
-            unregistered: false,
-            time: None,
-            source: None,
+        let evidence = counted.map(|kind| {
+            Arc::new(EvidenceEntry {
+                device: "D1".into(),
+                building: None,
+                location: "301".into(),
+                floor: None,
+                sensor: Sensor::Smoke,
+                kind,
+                at: Rfc3339(0),
+                received_at: None,
+                counted: true,
+                isolated: false,
+                unregistered: false,
+                time: None,
+                source: None,
+            })
         });
         let state = IncidentState {
             place: "B1".into(),

@@ -6,7 +6,7 @@ use fenghuo_model::time::Rfc3339;
 use super::Region;
 use crate::evidence::{Piece, Voice};
 use crate::examine::{Examination, ExaminedEvidence};
-use crate::judge::{Bench, Reach, View};
+use crate::judge::{Bench, Surroundings, View};
 use crate::window::Window;
 
 impl Region {
@@ -52,12 +52,14 @@ impl Region {
     }
 
     /// The building as origin, and for a neighbourhood rule the others within its radius that have evidence.
-    fn origins(&self, building: BuildingIdx, radius_m: Option<f64>) -> Vec<Reach> {
-        let Some(radius_m) = radius_m else { return vec![Reach { origin: building, buildings: vec![building] }] };
+    fn origins(&self, building: BuildingIdx, radius_m: Option<f64>) -> Vec<Surroundings> {
+        let Some(radius_m) = radius_m else {
+            return vec![Surroundings { origin: building, buildings: vec![building] }];
+        };
         let near = |origin| self.registry.neighbours(origin, radius_m).into_iter().map(|(near, _)| near);
         let others = near(building).filter(|other| *other != building && self.incidents.window(*other).is_some());
         let origins = std::iter::once(building).chain(others);
-        origins.map(|origin| Reach { origin, buildings: near(origin).collect() }).collect()
+        origins.map(|origin| Surroundings { origin, buildings: near(origin).collect() }).collect()
     }
 
     fn restored_at(&self, voice: &Voice, piece: &Piece, instant_ms: i64) -> Option<Rfc3339> {

@@ -5,8 +5,10 @@ use fenghuo_model::decision::DecisionKind;
 use fenghuo_model::registry::BuildingIdx;
 
 use super::{Region, Statement};
+use crate::describe::Scribe;
 use crate::evidence::{Piece, Voice};
 use crate::incidents::{Alarm, Slot, Timer};
+use crate::neighbourhoods::Lit;
 use crate::window::Series;
 
 impl Region {
@@ -26,7 +28,7 @@ impl Region {
         match alarm {
             Alarm::Close => {
                 self.publish(slot, DecisionKind::Closed, due_ms, out);
-                self.end(slot);
+                self.incidents.end(slot);
             }
             Alarm::Verify => {
                 self.publish(slot, DecisionKind::Verify, due_ms, out);
@@ -49,7 +51,8 @@ impl Region {
 
     /// Publishes a decision about an incident as it stands.
     pub(super) fn publish(&mut self, slot: Slot, kind: DecisionKind, decided_ms: i64, out: &mut Vec<Decision>) {
-        let decision = self.scribe().decision(&self.incidents, slot, kind, decided_ms);
+        let scribe = Scribe { region: &self.name, registry: &self.registry, policy: &self.policy };
+        let decision = scribe.decision(&mut self.incidents, slot, kind, decided_ms);
         self.note_published(slot, kind, decided_ms);
         out.push(decision);
     }
@@ -61,14 +64,6 @@ impl Region {
         if matches!(kind, DecisionKind::Confirmed | DecisionKind::Update) {
             incident.last_news_ms = decided_ms;
             self.incidents.schedule(slot, |due| due.update_ms = None);
-        }
-    }
-
-    /// Ends an incident and all that is remembered of its buildings.
-    pub(super) fn end(&mut self, slot: Slot) {
-        let incident = self.incidents.end(slot);
-        for member in incident.members {
-            self.neighbourhoods.remove(member.building);
         }
     }
 
@@ -88,40 +83,43 @@ impl Region {
         clock_ms: i64,
         out: &mut Vec<Decision>,
     ) {
-        let Some(slot) = self.incidents.of_building(building) else { return };
+        let Some(lit) = self.incidents.lit(building) else { return };
+        let slot = self.incidents.of_lit(lit);
         let location = statement.signal.location.as_deref();
         let is_wiped = |voice: &Voice, piece: &Piece| {
             piece.at_ms <= statement.at_ms && location.is_none_or(|location| location == &*voice.location)
         };
         let remains = |series: &Series| series.pieces.iter().any(|piece| !is_wiped(&series.voice, piece));
         let incident = self.incidents.get(slot);
-        let leaves = !self.incidents.window(building).is_some_and(|window| window.series().iter().any(remains));
+        let leaves = !self.incidents.member(lit).window.series().iter().any(remains);
         if leaves && incident.members.len() == 1 {
             let confirmed = incident.is_confirmed();
             let kind = if confirmed { DecisionKind::Cancelled } else { DecisionKind::Rejected };
-            let mut decision = self.scribe().decision(&self.incidents, slot, kind, clock_ms);
+            let scribe = Scribe { region: &self.name, registry: &self.registry, policy: &self.policy };
+            let mut decision = scribe.decision(&mut self.incidents, slot, kind, clock_ms);
             if let Some(state) = &mut decision.state {
                 state.by.clone_from(&statement.signal.by);
                 state.cause.clone_from(&statement.signal.cause);
             }
             out.push(decision);
-            self.end(slot);
+            self.incidents.end(slot);
             return;
         }
-        if let Some(member) = self.incidents.member_mut(slot, building) {
-            member.window.wipe(is_wiped);
-        }
         if leaves {
-            self.leave(slot, building);
+            self.leave(slot, lit);
             self.publish(slot, DecisionKind::Update, clock_ms, out);
+            return;
         }
+        self.incidents.member_mut(lit).window.wipe(is_wiped, &self.registry);
+        self.incidents.beside_state(slot).look_anew();
+        self.incidents.tell_neighbourhood(lit, |device| self.devices.has_restored(device));
     }
 
     /// Takes a building without evidence out of an incident that has others; if it was the place, that moves to the
     /// remaining building that joined first.
-    fn leave(&mut self, slot: Slot, building: BuildingIdx) {
-        self.incidents.leave(building);
-        self.neighbourhoods.remove(building);
+    fn leave(&mut self, slot: Slot, lit: Lit) {
+        let building = self.incidents.building(lit);
+        self.incidents.leave(lit);
         let registry = &self.registry;
         let incident = self.incidents.get(slot);
         let first = incident.members.iter().min_by_key(|m| (m.joined_ms, &registry.building(m.building).id));

@@ -118,13 +118,14 @@ impl Region {
             self.arrivals = header.arrivals;
             self.devices.set_sweep_at(usize::try_from(header.sweep_devices_at).unwrap_or(usize::MAX));
         }
-        self.put_back_buildings(of_region.buildings)?;
         for (rest, stored) in of_region.devices {
             let device = self.device_of_rest(rest).ok_or_else(|| stored.damaged("its key names no device"))?;
             let DeviceRecord { restores_ms, isolations } = stored.read()?;
             let isolations = isolations.into_iter().map(|(at_ms, until_ms)| Isolation { at_ms, until_ms }).collect();
             self.devices.put_back(device, Statements { restores_ms, isolations });
         }
+        // What their devices restored is known by now.
+        self.put_back_buildings(of_region.buildings)?;
         for (rest, stored) in of_region.unplaced {
             let device = self.device_of_rest(rest).ok_or_else(|| stored.damaged("its key names no device"))?;
             let last_ms: i64 = stored.read()?;
@@ -173,6 +174,7 @@ impl Region {
             let slot = slots.get(&place).ok_or_else(|| stored.damaged("no incident is at the place that it names"))?;
             self.incidents.join(*slot, member);
         }
+        self.incidents.tell_neighbourhoods(|device| self.devices.has_restored(device));
         Ok(())
     }
 
@@ -182,21 +184,15 @@ impl Region {
             satisfied_ms: confirmation.satisfied_ms,
             clock_ms: confirmation.clock_ms,
         });
-        let slot = self.incidents.open(Incident {
-            id: IncidentId(record.id),
-            opened: record.opened,
-            revision: record.revision,
-            place,
-            members: vec![member],
-            duplicates: record.duplicates,
-            confirmation,
-            verified: record.verified,
-            acknowledged: record.acknowledged,
-            last_arrival_ms: record.last_arrival_ms,
-            last_news_ms: record.last_news_ms,
-            due: DueTimes::default(),
-            touched: false,
-        });
+        let mut incident = Incident::empty(IncidentId(record.id), place, record.opened, record.last_arrival_ms);
+        incident.revision = record.revision;
+        incident.duplicates = record.duplicates;
+        incident.confirmation = confirmation;
+        incident.verified = record.verified;
+        incident.acknowledged = record.acknowledged;
+        incident.last_news_ms = record.last_news_ms;
+        incident.join(member, &self.registry);
+        let slot = self.incidents.open(incident);
         self.incidents.schedule(slot, |due| {
             *due = DueTimes {
                 close_ms: record.close_ms,
@@ -226,7 +222,7 @@ impl Region {
                 None => all.push(series),
             }
         }
-        let window = Window::of(all);
+        let window = Window::of(all, &self.registry);
         Ok(Member { building, joined_ms: record.joined_ms, confirmed: record.confirmed, window })
     }
 

@@ -65,10 +65,9 @@ impl Region {
     fn building_changes(&mut self, out: &mut Vec<StateChange>) {
         for building in self.incidents.touched() {
             let key = Kind::Building.key(&self.name, &self.registry.building(building).id);
-            let value = self.incidents.of_building(building).and_then(|slot| {
-                let incident = self.incidents.get(slot);
-                let member = incident.members.iter().find(|member| member.building == building)?;
-                Some(envelope::write(&building_record(incident, member, &self.registry)))
+            let value = self.incidents.lit(building).map(|lit| {
+                let incident = self.incidents.get(self.incidents.of_lit(lit));
+                envelope::write(&building_record(incident, self.incidents.member(lit), &self.registry))
             });
             out.push(StateChange { key, value });
         }

@@ -5,6 +5,7 @@
 
 mod datum;
 mod devices;
+mod panels;
 mod place;
 mod read;
 mod spatial;
@@ -70,6 +71,7 @@ pub struct Registry {
     regions: Vec<Arc<str>>,
     building_by_id: HashMap<Box<str>, BuildingIdx, foldhash::fast::RandomState>,
     spatial: OnceLock<spatial::SpatialIndex>,
+    panels: OnceLock<panels::Panels>,
 }
 
 impl Registry {
@@ -100,6 +102,12 @@ impl Registry {
     #[must_use]
     pub fn device(&self, device: DeviceIdx) -> Device<'_> {
         self.devices.get(device)
+    }
+
+    /// The building of the device with that number.
+    #[must_use]
+    pub fn building_of_device(&self, device: DeviceIdx) -> BuildingIdx {
+        self.devices.building(device)
     }
 
     /// The building with that id.
