@@ -108,12 +108,9 @@ pub fn decode_record(
     for decoded in &mut out[from..] {
         let Decoded::Signal(signal) = decoded else { continue };
         if let Some(timestamp_ms) = timestamp_ms {
-            let is_believed = signal.received_at_ms.map(|received_at_ms| {
-                let behind_ms = timestamp_ms - received_at_ms;
-                behind_ms <= clock.max_behind_ms && behind_ms >= -clock.max_ahead_ms
-            });
-            replaced += u32::from(is_believed == Some(false));
-            if is_believed != Some(true) {
+            let own = signal.received_at_ms.map(|own_ms| is_believed(own_ms, timestamp_ms, clock));
+            replaced += u32::from(own == Some(false));
+            if own != Some(true) {
                 signal.received_at_ms = Some(timestamp_ms);
             }
         }
@@ -123,4 +120,10 @@ pub fn decode_record(
         index += 1;
     }
     replaced
+}
+
+/// Whether a time of receipt may stand beside the record's timestamp.
+pub(crate) const fn is_believed(received_at_ms: i64, timestamp_ms: i64, clock: &ClockTrust) -> bool {
+    let behind_ms = timestamp_ms - received_at_ms;
+    behind_ms <= clock.max_behind_ms && behind_ms >= -clock.max_ahead_ms
 }

@@ -22,8 +22,16 @@ use crate::{Decoded, Rejection};
 /// Appends what one push says.
 pub(crate) fn decode(bytes: &[u8], out: &mut Vec<Decoded>) {
     match plain::read(bytes) {
-        Some(signal) => out.extend(signal.map(Decoded::Signal)),
+        Some(said) => out.extend(said.map(|push| Decoded::Signal(push.to_signal()))),
         None => decode_any(bytes, out),
+    }
+}
+
+/// See [`crate::signs_of_life`]; the time of receipt is that of each.
+pub(crate) fn signs_of_life(bytes: &[u8]) -> Option<(u32, Option<i64>)> {
+    match plain::read(bytes)? {
+        None => Some((0, None)),
+        Some(push) => push.kind.is_sign_of_life().then_some((1, push.received_at_ms)),
     }
 }
 

@@ -33,13 +33,29 @@ struct Points<'p> {
     status: Option<i64>,
 }
 
-/// The one signal of a plain push, or that it says nothing; nothing of any other.
-pub(super) fn read(push: &[u8]) -> Option<Option<Box<Signal>>> {
+/// The one statement of a plain push.
+pub(super) struct Push<'p> {
+    /// How its device is named: what the name begins with, and what follows.
+    device: [&'p str; 2],
+    pub(super) kind: Kind,
+    pub(super) received_at_ms: Option<i64>,
+}
+
+/// What a plain push says, if it says something; nothing of any other.
+pub(super) fn read(push: &[u8]) -> Option<Option<Push<'_>>> {
     let mut scan = Scan::new(push)?;
     let mut envelope = Envelope::default();
     scan.object(|scan, key| envelope.take(key, scan))?;
     scan.end()?;
-    envelope.signal()
+    envelope.statement()
+}
+
+impl Push<'_> {
+    pub(super) fn to_signal(&self) -> Box<Signal> {
+        let mut signal = Box::new(Signal::new(self.device.concat(), self.kind));
+        signal.received_at_ms = self.received_at_ms;
+        signal
+    }
 }
 
 impl<'p> Envelope<'p> {
@@ -63,7 +79,7 @@ impl<'p> Envelope<'p> {
         Some(())
     }
 
-    fn signal(&self) -> Option<Option<Box<Signal>>> {
+    fn statement(&self) -> Option<Option<Push<'p>>> {
         let device = self.device()?;
         let kind = match (self.message_type.unwrap_or_default(), self.event_type) {
             ("commandResponse", _) => return Some(None),
@@ -72,20 +88,19 @@ impl<'p> Envelope<'p> {
             ("deviceOnlineOfflineReport", _) => return None,
             _ => self.payload.as_ref()?.kind()?,
         };
-        let mut signal = Box::new(Signal::new(device, kind));
-        if let Some(timestamp) = self.timestamp {
-            signal.received_at_ms = Some(time::writable(in_ms(timestamp))?);
-        }
-        Some(Some(signal))
+        let received_at_ms = match self.timestamp {
+            Some(timestamp) => Some(time::writable(in_ms(timestamp))?),
+            None => None,
+        };
+        Some(Some(Push { device, kind, received_at_ms }))
     }
 
-    fn device(&self) -> Option<String> {
+    fn device(&self) -> Option<[&'p str; 2]> {
         let service = self.payload.as_ref().and_then(|payload| payload.service.as_ref());
         let points = self.payload.as_ref().map(|payload| &payload.outer);
         let imeis = [self.imei, service.and_then(|points| points.imei), points.and_then(|points| points.imei)];
         let imei = imeis.into_iter().flatten().find_map(name).map(|imei| ["imei:", imei]);
-        let named = imei.or_else(|| self.device_id.and_then(name).map(|id| ["ctwing:", id]));
-        named.map(|named| named.concat())
+        imei.or_else(|| self.device_id.and_then(name).map(|id| ["ctwing:", id]))
     }
 }
 
@@ -221,8 +236,8 @@ mod tests {
         ) {
             let mut bytes = push.into_bytes();
             for _ in 0..2 {
-                if let Some(signal) = read(&bytes) {
-                    let fast: Vec<Decoded> = signal.map(Decoded::Signal).into_iter().collect();
+                if let Some(said) = read(&bytes) {
+                    let fast: Vec<Decoded> = said.iter().map(|push| Decoded::Signal(push.to_signal())).collect();
                     prop_assert_eq!(fast, read_fully(&bytes));
                 }
                 let at = at.index(bytes.len());
@@ -241,8 +256,8 @@ mod tests {
             r#""payload":{"Alarm_Status":1},"IMEI":null,"deviceId":"2""#,
         ] {
             let push = format!(r#"{{"IMEI":"86",{fields}}}"#);
-            let signal = read(push.as_bytes()).expect("it is plain");
-            let fast: Vec<Decoded> = signal.map(Decoded::Signal).into_iter().collect();
+            let said = read(push.as_bytes()).expect("it is plain");
+            let fast: Vec<Decoded> = said.iter().map(|push| Decoded::Signal(push.to_signal())).collect();
             assert_eq!(fast, read_fully(push.as_bytes()), "{push}");
         }
     }
@@ -258,7 +273,7 @@ mod tests {
             (r#"{"IMEI":"86","payload":{"Alarm_Status":7}}"#, Kind::Restore),
             (r#"{"IMEI":"86","messageType":"deviceOnlineOfflineReport","eventType":0}"#, Kind::Offline),
         ] {
-            let signal = read(push.as_bytes()).flatten().expect(push);
+            let signal = read(push.as_bytes()).flatten().expect(push).to_signal();
             assert_eq!((signal.device.as_str(), signal.kind), ("imei:86", kind), "{push}");
         }
     }

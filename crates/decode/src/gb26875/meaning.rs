@@ -6,7 +6,7 @@ use fenghuo_model::{Kind, Sensor, Signal};
 
 use super::layout::{ADDRESS_LENGTH, COMMAND_AT, SERIAL_AT, SOURCE_AT, TIME_LENGTH, UNIT_AT, command, flag, number};
 use super::object::{Object, body_length};
-use super::{address, analog_type, component_type, state};
+use super::{address, analog_type, component_type, state, time_label};
 use crate::{Decoded, Options, Rejection};
 
 /// Appends what a frame says, given its bytes and where in the record they stand.
@@ -38,6 +38,36 @@ pub(super) fn interpret(frame: &[u8], range: Range<usize>, options: &Options, ou
     }
     if !matches!(said, command::CONTROL | command::REQUEST) {
         out.push(heartbeat(source));
+    }
+}
+
+/// How many heartbeats and readings a frame stands for, if for nothing else, and none has a time label that names no
+/// time. What it passes over [`interpret`] passes over too.
+pub(super) fn signs_of_life(frame: &[u8]) -> Option<u32> {
+    let (said, unit) = (frame[COMMAND_AT], &frame[UNIT_AT..frame.len() - 3]);
+    let sent_here = u32::from(!matches!(said, command::CONTROL | command::REQUEST));
+    match unit {
+        _ if matches!(said, command::ACKNOWLEDGE | command::DENY) => Some(0),
+        [] | [_] => Some(sent_here),
+        [type_flag, ..] if flag::is_downlink(*type_flag) => Some(0),
+        [type_flag, count, objects @ ..] => {
+            let Some(body_length) = body_length(*type_flag) else { return Some(sent_here) };
+            let mut objects = objects.chunks_exact(body_length + TIME_LENGTH);
+            let is_one = |object: &[u8]| {
+                // In every zone: none moves a label's century out of what can be written.
+                let is_timed = time_label::read(&object[body_length..], 0).is_some();
+                let is_life = match *type_flag {
+                    flag::ANALOG_VALUE => true,
+                    flag::DEVICE_OPERATION => {
+                        state::operations(object[0], Kind::Heartbeat).all(|kind| kind == Kind::Heartbeat)
+                    }
+                    _ => false,
+                };
+                is_timed && is_life
+            };
+            let is_whole = *count > 0 && objects.len() == usize::from(*count) && objects.remainder().is_empty();
+            (is_whole && objects.all(is_one)).then_some((*count).into())
+        }
     }
 }
 

@@ -42,3 +42,15 @@ fn read(bytes: &[u8], options: &Options, out: &mut Vec<Decoded>) {
         Piece::Unreadable(reason) => out.push(Rejection::new(reason).into()),
     });
 }
+
+/// See [`crate::signs_of_life`]: of a record of nothing but frames.
+pub(crate) fn signs_of_life(bytes: &[u8]) -> Option<u32> {
+    let mut signals = 0;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (frame, after) = rest.split_at(scan::first_frame(rest)?);
+        signals += meaning::signs_of_life(frame)?;
+        rest = after;
+    }
+    (!bytes.is_empty()).then_some(signals)
+}

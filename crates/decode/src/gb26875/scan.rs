@@ -64,6 +64,11 @@ fn frame_length(bytes: &[u8]) -> Result<usize, Failure> {
     Ok(needed)
 }
 
+/// The length of the frame with which the bytes begin, if one does.
+pub(super) fn first_frame(bytes: &[u8]) -> Option<usize> {
+    bytes.starts_with(&START_MARK).then(|| frame_length(bytes).ok()).flatten()
+}
+
 /// Hands over every frame and every stretch between frames, in their order; together they are the record.
 pub(super) fn scan<'r>(bytes: &'r [u8], mut found: impl FnMut(Piece<'r>)) {
     let mut stretch = Stretch::default();

@@ -9,8 +9,17 @@ use crate::plain_json::{Plain, Scan};
 use crate::time;
 use crate::words::{Kind, Sensor};
 
+/// A signal as its plain line says it, texts borrowed; [`Signal`] says what the fields mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlainSignal<'l> {
+    kind: Kind,
+    device: &'l str,
+    received_at_ms: Option<i64>,
+    fields: Fields<'l>,
+}
+
 /// What a line says, as far as it is a signal's.
-#[derive(Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct Fields<'l> {
     id: Option<&'l str>,
     device: Option<&'l str>,
@@ -30,13 +39,55 @@ struct Fields<'l> {
     source: Option<&'l str>,
 }
 
-/// The signal of a plain line; nothing of any other.
-pub(super) fn read(line: &[u8]) -> Option<Box<Signal>> {
-    let mut scan = Scan::new(line)?;
-    let mut fields = Fields::default();
-    scan.object(|scan, key| fields.take(key, scan.value()?))?;
-    scan.end()?;
-    fields.into_signal()
+impl<'l> PlainSignal<'l> {
+    /// Reads a plain line; nothing of any other, and of one that is no signal without flaws.
+    #[must_use]
+    pub fn from_json(line: &'l [u8]) -> Option<Self> {
+        let mut scan = Scan::new(line)?;
+        let mut fields = Fields::default();
+        scan.object(|scan, key| fields.take(key, scan.value()?))?;
+        scan.end()?;
+        let device = fields.device.filter(|device| !device.is_empty())?;
+        Some(Self { kind: fields.kind?, device, received_at_ms: fields.received_at_ms, fields })
+    }
+
+    /// What is stated.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// When the platform received it, Unix milliseconds.
+    #[must_use]
+    pub const fn received_at_ms(&self) -> Option<i64> {
+        self.received_at_ms
+    }
+
+    /// The same with texts of its own.
+    #[must_use]
+    pub fn to_signal(&self) -> Box<Signal> {
+        let Self { kind, device, fields, .. } = self;
+        // Made where it will stay: it is too large to be handed on.
+        Box::new(Signal {
+            id: fields.id.map(str::to_owned),
+            device: (*device).to_owned(),
+            kind: *kind,
+            sensor: fields.sensor,
+            at_ms: fields.at_ms,
+            received_at_ms: fields.received_at_ms,
+            building: fields.building.map(str::to_owned),
+            location: fields.location.map(str::to_owned),
+            value: fields.value.and_then(Plain::number),
+            unit: fields.unit.map(str::to_owned),
+            text: fields.text.map(str::to_owned),
+            test: fields.test,
+            until_ms: fields.until_ms,
+            by: fields.by.map(str::to_owned),
+            cause: fields.cause.map(str::to_owned),
+            source: fields.source.map(str::to_owned),
+            flaws: Flaws::default(),
+        })
+    }
 }
 
 impl<'l> Fields<'l> {
@@ -73,30 +124,6 @@ impl<'l> Fields<'l> {
             _ => {}
         }
         Some(())
-    }
-
-    fn into_signal(self) -> Option<Box<Signal>> {
-        let device = self.device.filter(|device| !device.is_empty())?;
-        let kind = self.kind?;
-        Some(Box::new(Signal {
-            id: self.id.map(str::to_owned),
-            device: device.to_owned(),
-            kind,
-            sensor: self.sensor,
-            at_ms: self.at_ms,
-            received_at_ms: self.received_at_ms,
-            building: self.building.map(str::to_owned),
-            location: self.location.map(str::to_owned),
-            value: self.value.and_then(Plain::number),
-            unit: self.unit.map(str::to_owned),
-            text: self.text.map(str::to_owned),
-            test: self.test,
-            until_ms: self.until_ms,
-            by: self.by.map(str::to_owned),
-            cause: self.cause.map(str::to_owned),
-            source: self.source.map(str::to_owned),
-            flaws: Flaws::default(),
-        }))
     }
 }
 
@@ -183,8 +210,8 @@ mod tests {
         ) {
             let mut bytes = line.into_bytes();
             for _ in 0..2 {
-                if let Some(signal) = read(&bytes) {
-                    prop_assert_eq!(Ok(Input::Signal(signal)), parse_any(&bytes).and_then(Input::of));
+                if let Some(signal) = PlainSignal::from_json(&bytes) {
+                    prop_assert_eq!(Ok(Input::Signal(signal.to_signal())), parse_any(&bytes).and_then(Input::of));
                 }
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
@@ -220,8 +247,12 @@ mod tests {
                 let [first, last] = values;
                 let line =
                     format!(r#"{{"device":"D1","kind":"fire","{field}":{first},"{field}":{last},"kind":"fault"}}"#);
-                if let Some(signal) = read(line.as_bytes()) {
-                    assert_eq!(Ok(Input::Signal(signal)), parse_any(line.as_bytes()).and_then(Input::of), "{line}");
+                if let Some(signal) = PlainSignal::from_json(line.as_bytes()) {
+                    assert_eq!(
+                        Ok(Input::Signal(signal.to_signal())),
+                        parse_any(line.as_bytes()).and_then(Input::of),
+                        "{line}"
+                    );
                 }
             }
         }
@@ -234,7 +265,7 @@ mod tests {
             r#" { "device" : "D1" , "kind" : "reading" , "value" : -68.5 , "received_at" : 1795312690000 , "id" : null } "#,
             r#"{"device":"D1","kind":"heartbeat"}"#,
         ] {
-            assert!(read(line.as_bytes()).is_some(), "{line}");
+            assert!(PlainSignal::from_json(line.as_bytes()).is_some(), "{line}");
         }
     }
 }

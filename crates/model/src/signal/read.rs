@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Number;
 use thiserror::Error;
 
-use super::{Flaws, Signal, plain};
+use super::{Flaws, PlainSignal, Signal};
 use crate::policy::Policy;
 use crate::time;
 use crate::words::{Kind, Sensor};
@@ -82,7 +82,8 @@ impl Input {
     /// # Errors
     /// The reason why it is none of them; it then counts as rejected.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
-        plain::read(bytes).map_or_else(|| Self::of(parse_any(bytes)?), |signal| Ok(Self::Signal(signal)))
+        let plain = PlainSignal::from_json(bytes);
+        plain.map_or_else(|| Self::of(parse_any(bytes)?), |signal| Ok(Self::Signal(signal.to_signal())))
     }
 
     pub(super) fn of(fields: Fields<'_>) -> Result<Self, ReadSignalError> {
@@ -111,11 +112,12 @@ impl Signal {
     /// # Errors
     /// The reason why it is none.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
-        plain::read(bytes).map_or_else(|| parse_any(bytes)?.into_signal(), |signal| Ok(*signal))
+        let plain = PlainSignal::from_json(bytes);
+        plain.map_or_else(|| parse_any(bytes)?.into_signal(), |signal| Ok(*signal.to_signal()))
     }
 }
 
-/// Reads whatever is JSON; [`plain`] reads most of it faster.
+/// Reads whatever is JSON; [`PlainSignal`] reads most of it faster.
 pub(super) fn parse_any(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
     serde_json::from_slice(bytes).map_err(|error| {
         // One record is one line: its number says nothing here, and the caller knows the real one.
