@@ -13,7 +13,8 @@ use fenghuo_benches::table::{Report, Took, took};
 use fenghuo_benches::{Fingerprint, decode_into, floor};
 use fenghuo_city::{Channel, City, Plan, RawRecord};
 use fenghuo_correlate::Correlator;
-use fenghuo_decode::Decoded;
+use fenghuo_decode::{Decoded, Record, signs_of_life};
+use fenghuo_model::signal::PlainSignal;
 use fenghuo_model::{Decision, Input, Policy, Registry, Signal};
 
 #[global_allocator]
@@ -224,11 +225,25 @@ impl Bench {
             decode_into(black_box(raw), &policy, &mut decoded.borrow_mut());
         });
         self.report.row("decoding alone: GB frame", "≥ 12 M/s", &frame.shown(), "to owned signals")?;
+        let glance = |raw: &RawRecord| {
+            let record = Record { bytes: &raw.bytes, timestamp_ms: Some(raw.timestamp_ms), source: None };
+            black_box(signs_of_life(raw.channel.format(), black_box(&record), &policy.clock));
+        };
         let lines = records(Channel::Signal);
-        let ours = measure(&lines, &|raw| drop(black_box(Input::from_json(black_box(&raw.bytes)))));
+        for (what, records) in [("GB frame", &frames), ("CTWing", &records(Channel::Ctwing)), ("JSON signal", &lines)] {
+            let told = measure(records, &glance);
+            self.report.row(&format!("the change filter's glance: {what}"), "", &told.shown(), "no signal is made")?;
+        }
+        let owned = measure(&lines, &|raw| drop(black_box(Input::from_json(black_box(&raw.bytes)))));
+        let ours = measure(&lines, &|raw| {
+            black_box(PlainSignal::from_json(black_box(&raw.bytes)));
+        });
         let theirs =
             measure(&lines, &|raw| drop(black_box(serde_json::from_slice::<Borrowed<'_>>(black_box(&raw.bytes)))));
-        let beside = format!("serde_json into an equal borrowed struct: {:.0} ns", theirs.each_ns);
+        let beside = format!(
+            "serde_json into an equal borrowed struct: {:.0} ns; ours into an owned signal: {:.0} ns",
+            theirs.each_ns, owned.each_ns
+        );
         let shown = format!("{}; {:.2} × serde_json", ours.shown(), ours.each_ns / theirs.each_ns);
         self.report.row("decoding alone: JSON signal", "≤ 1.0 × serde_json", &shown, &beside)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fenghuo_city::{Channel, RawRecord};
 use fenghuo_correlate::Correlator;
-use fenghuo_decode::Decoded;
+use fenghuo_decode::{Decoded, Record, signs_of_life};
 use fenghuo_model::{Decision, Input, Policy, Registry};
 
 use crate::load::{as_inputs, device_names, mix, repeating, storm};
@@ -21,22 +21,29 @@ pub struct Work {
     pub taken: usize,
     what: What,
     policy: Arc<Policy>,
+    /// How many signs of life each record holds, if nothing else.
+    told: Vec<Option<u32>>,
     decoded: Vec<Decoded>,
     decisions: Vec<Decision>,
 }
 
 enum What {
     Decode(Vec<RawRecord>),
+    /// The change filter's glance before a record is decoded.
+    Glance(Vec<RawRecord>),
     Correlate(Arc<Registry>, Vec<Input>),
     Path(Arc<Registry>, Vec<RawRecord>),
     Load(String),
 }
 
 /// The names of all pieces of work.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 12] = [
     "decode/gb26875",
     "decode/ctwing",
     "decode/signal",
+    "glance/gb26875",
+    "glance/ctwing",
+    "glance/signal",
     "correlate/night",
     "correlate/mix",
     "correlate/storm",
@@ -53,14 +60,17 @@ impl Work {
         let city = city();
         let known = Arc::new(registry(&city));
         let names = device_names(&known);
-        let of = |channel| {
+        let of = |channel, what: fn(Vec<RawRecord>) -> What| {
             let records: Vec<_> = city.night().filter(|raw| raw.channel == channel).take(RECORDS).collect();
-            (records.len(), What::Decode(records))
+            (records.len(), what(records))
         };
         let (taken, what) = match name {
-            "decode/gb26875" => of(Channel::Gb26875),
-            "decode/ctwing" => of(Channel::Ctwing),
-            "decode/signal" => of(Channel::Signal),
+            "decode/gb26875" => of(Channel::Gb26875, What::Decode),
+            "decode/ctwing" => of(Channel::Ctwing, What::Decode),
+            "decode/signal" => of(Channel::Signal, What::Decode),
+            "glance/gb26875" => of(Channel::Gb26875, What::Glance),
+            "glance/ctwing" => of(Channel::Ctwing, What::Glance),
+            "glance/signal" => of(Channel::Signal, What::Glance),
             "correlate/night" => {
                 (5_000, What::Correlate(known, inputs(&city, &policy).into_iter().take(5_000).collect()))
             }
@@ -74,7 +84,8 @@ impl Work {
             }
             _ => return None,
         };
-        Some(Self { taken, what, policy, decoded: Vec::new(), decisions: Vec::new() })
+        let told = Vec::with_capacity(RECORDS);
+        Some(Self { taken, what, policy, told, decoded: Vec::new(), decisions: Vec::new() })
     }
 
     /// Does it; how much came out.
@@ -84,6 +95,14 @@ impl Work {
             What::Decode(records) => {
                 records.iter().for_each(|raw| decode_into(raw, &self.policy, &mut self.decoded));
                 self.decoded.len()
+            }
+            What::Glance(records) => {
+                let clock = &self.policy.clock;
+                self.told.extend(records.iter().map(|raw| {
+                    let record = Record { bytes: &raw.bytes, timestamp_ms: Some(raw.timestamp_ms), source: None };
+                    signs_of_life(raw.channel.format(), &record, clock)
+                }));
+                self.told.iter().flatten().count()
             }
             What::Correlate(registry, inputs) => {
                 let mut correlator = Correlator::new(Arc::clone(registry), Arc::clone(&self.policy));
@@ -118,6 +137,11 @@ impl Work {
     pub fn fingerprint(&self) -> Fingerprint {
         match self.what {
             What::Decode(_) => Fingerprint::of_decoded(&self.decoded),
+            What::Glance(_) => {
+                let mut fingerprint = Fingerprint::default();
+                self.told.iter().for_each(|told| fingerprint.take(&format!("{told:?}")));
+                fingerprint
+            }
             _ => Fingerprint::of_decisions(&self.decisions),
         }
     }

@@ -22,8 +22,12 @@ pub type Address = (String, i32, i64);
 pub struct FromRaw {
     /// The signals, as JSON.
     pub signals: BTreeSet<String>,
+    /// Of these, those that no change filter may hold back.
+    pub owed: BTreeSet<String>,
     /// The records of which something belongs into the dead-letter topic.
     pub dead: BTreeMap<Address, Stored>,
+    /// What a device last said, by partition, device and what a later state replaces.
+    said: HashMap<(String, String, &'static str), String>,
 }
 
 impl FromRaw {
@@ -38,7 +42,12 @@ impl FromRaw {
             let mut is_dead = false;
             for one in decoded.drain(..) {
                 match accepted(channel, one) {
-                    Some(signal) => drop(self.signals.insert(signal.to_json())),
+                    Some(signal) => {
+                        if self.is_owed(&format!("{}/{}", stored.topic, stored.partition), &signal) {
+                            self.owed.insert(signal.to_json());
+                        }
+                        self.signals.insert(signal.to_json());
+                    }
                     None => is_dead = true,
                 }
             }
@@ -46,6 +55,32 @@ impl FromRaw {
                 self.dead.insert((stored.topic.clone(), stored.partition, stored.offset), stored);
             }
         }
+    }
+}
+
+impl FromRaw {
+    /// Whether a signal must be forwarded whatever else is: anything that a decision may depend on, and of the rest
+    /// each first and each change. Signs of life never must, nor what a device only repeats.
+    ///
+    /// The harness's own reading of the change filter's promise, independent of the service's.
+    fn is_owed(&mut self, partition: &str, signal: &Signal) -> bool {
+        let aspect = match signal.kind {
+            Kind::Heartbeat | Kind::Reading => return false,
+            Kind::Fault | Kind::FaultRestore => "fault",
+            Kind::Online | Kind::Offline => "connection",
+            Kind::LowBattery | Kind::Tamper | Kind::Supervisory | Kind::Test | Kind::Silence => signal.kind.word(),
+            _ => return true,
+        };
+        let words = Signal { id: None, at_ms: None, received_at_ms: None, source: None, ..signal.clone() }.to_json();
+        let whose = (partition.to_owned(), signal.device.clone(), aspect);
+        self.said.insert(whose, words.clone()).as_ref() != Some(&words)
+    }
+
+    /// The signals that should have been forwarded and were not; `forward` is the word of the configuration.
+    #[must_use]
+    pub fn missing<'s>(&'s self, forwarded: &'s BTreeSet<String>, forward: &str) -> Vec<&'s String> {
+        let owed = if forward == "all" { &self.signals } else { &self.owed };
+        owed.difference(forwarded).collect()
     }
 }
 
@@ -182,6 +217,32 @@ mod tests {
             (Some("no source"), true),
         ] {
             assert_eq!(sources.admit(source), is_new, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_owed_is_what_matters_and_what_changes() {
+        let mut from_raw = FromRaw::default();
+        for (number, (device, kind, is_owed)) in [
+            ("a", Kind::Heartbeat, false),
+            ("a", Kind::Fault, true),
+            ("a", Kind::Fault, false),
+            ("b", Kind::Fault, true),
+            ("a", Kind::FaultRestore, true),
+            ("a", Kind::Fault, true),
+            ("a", Kind::Tamper, true),
+            ("a", Kind::Tamper, false),
+            ("a", Kind::Restore, true),
+            ("a", Kind::Restore, true),
+            ("a", Kind::Fire, true),
+            ("a", Kind::Fire, true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut signal = Signal::new(device, kind);
+            signal.source = Some(number.to_string());
+            assert_eq!(from_raw.is_owed("raw/0", &signal), is_owed, "{number}");
         }
     }
 }

@@ -21,6 +21,9 @@ pub struct Shape {
     pub partitions: u32,
     /// Replicas of each.
     pub replication: u32,
+    /// Which signals the decode role forwards, in the word of the configuration: `all` where a test wants the correlate
+    /// role to have much to do.
+    pub forward: &'static str,
 }
 
 /// A city's topics and group, under a name of their own.
@@ -47,7 +50,7 @@ impl Stage {
         let registry = city.registry_json_lines();
         std::fs::write(folder.path().join("city.jsonl"), &registry)?;
         let config = folder.path().join("fenghuo.toml");
-        std::fs::write(&config, configuration(name, members_at))?;
+        std::fs::write(&config, configuration(name, members_at, shape.forward))?;
         let registry = Registry::from_json_lines("city.jsonl", registry.as_bytes());
         let registry = Arc::new(registry.map_err(|faults| Trouble::from(format!("the registry: {faults:?}")))?);
         let (partitions, replication) = (shape.partitions.to_string(), shape.replication.to_string());
@@ -125,9 +128,9 @@ impl Stage {
 const OWN_TOPICS: [(&str, &str); 5] =
     [("signals", "signals"), ("dispatch", "dispatch"), ("watch", "watch"), ("state", "state"), ("dead_letter", "dead")];
 
-fn configuration(name: &str, brokers: &str) -> String {
+fn configuration(name: &str, brokers: &str, forward: &str) -> String {
     let mut text = format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{brokers}\"\ngroup = \"{name}\"\n");
-    text += "[topics]\n";
+    text += &format!("[decode]\nforward = \"{forward}\"\n[topics]\n");
     for (key, topic) in OWN_TOPICS {
         text += &format!("{key} = \"{name}.{topic}\"\n");
     }

@@ -42,7 +42,7 @@ fn ended_well(members: Vec<Member>) {
 fn a_replay_of_the_decode_role_leaves_no_trace() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "replay");
+    let stage = Night::set_unfiltered(&broker, &city, "replay");
     stage.produce(&records);
     let member = stage.member("first");
     stage.settle(&[&member]);
@@ -78,7 +78,7 @@ fn without_zone(time_ms: i64) -> String {
 fn members_come_and_go_under_load() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "scale");
+    let stage = Night::set_unfiltered(&broker, &city, "scale");
     stage.produce(&records);
     let signals = || broker.ends(&stage.topic("signals")).iter().map(|(_, end)| end).sum::<i64>();
     let mut members = vec![stage.member("m0")];
@@ -119,7 +119,7 @@ fn run(stage: &Night<'_>, extra: &[&str]) -> Output {
 fn who_may_not_start_does_not() {
     let broker = Broker::start();
     let (city, _) = night();
-    let stage = Night::set(&broker, &city, "refused");
+    let stage = Night::set_unfiltered(&broker, &city, "refused");
     let member = stage.member("first");
     let state = stage.topic("state");
     wait(std::slice::from_ref(&member), || broker.read(&state).iter().filter(|it| it.key == b"partition").count() >= 4);
@@ -155,7 +155,7 @@ fn who_may_not_start_does_not() {
 fn a_record_that_kills_is_passed_over() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "deadly");
+    let stage = Night::set_unfiltered(&broker, &city, "deadly");
     stage.produce(&records);
     let decoding = Member::start(stage.stage.path(), "decode", &stage.stage.config, "decode").unwrap();
     let group = stage.stage.group("decode");
@@ -202,7 +202,7 @@ fn a_record_that_kills_is_passed_over() {
 fn a_policy_is_put_in_force_and_stays() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "policy");
+    let stage = Night::set_unfiltered(&broker, &city, "policy");
     let (before, after) = records.split_at(records.len() / 2);
     stage.produce(before);
     let member = stage.member("before");
@@ -317,7 +317,7 @@ fn a_registry_is_put_in_force_and_stays() {
 fn a_restart_within_the_session_moves_nothing() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "static");
+    let stage = Night::set_unfiltered(&broker, &city, "static");
     let start = |name: &str| {
         let mut command = fenghuo();
         command.args(["run", "--set", &format!("kafka.instance={name}"), "--config"]).arg(&stage.stage.config);
@@ -344,7 +344,7 @@ fn a_restart_within_the_session_moves_nothing() {
 fn a_signals_partition_before_a_gap_stands_alone_until_that_is_accepted() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "lost");
+    let stage = Night::set_unfiltered(&broker, &city, "lost");
     let (before, after) = records.split_at(records.len() / 2);
     stage.produce(before);
     let member = stage.member("before");
@@ -384,7 +384,7 @@ fn a_signals_partition_before_a_gap_stands_alone_until_that_is_accepted() {
 fn what_the_group_gave_to_nobody_finds_an_owner() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "orphan");
+    let stage = Night::set_unfiltered(&broker, &city, "orphan");
     let start = |name: &str, kill_at: Option<&str>| {
         let mut command = fenghuo();
         command.args(["run", "--set", &format!("kafka.instance={name}"), "--config"]).arg(&stage.stage.config);

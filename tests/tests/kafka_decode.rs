@@ -218,7 +218,7 @@ fn a_partition_before_a_gap_stands_alone_until_that_is_accepted() {
 fn a_raw_record_that_kills_is_passed_over() {
     let broker = Broker::start();
     let stage = Stage::set(&broker, "deadly");
-    for (second, kind) in (0..).zip(["heartbeat", "tamper", "fire"]) {
+    for (second, kind) in (0..).zip(["fault", "tamper", "fire"]) {
         stage.say("one", "D1", kind, 1_000 * second);
     }
     let mut deaths = 0;

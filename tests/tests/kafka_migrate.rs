@@ -153,7 +153,7 @@ fn more_partitions_amid_a_night() {
     let broker = Broker::start();
     let (city, records) = night();
     let name = format!("more-{}", std::process::id());
-    let shape = Shape { partitions: 2, replication: 1 };
+    let shape = Shape { partitions: 2, replication: 1, forward: "all" };
     let mut stage = Stage::set(&broker.address, &broker.address, &city, &name, shape).unwrap();
     divided(&mut stage, by_village);
     let (burning, at_ms) = amid_a_fire(&city, &stage.registry);
@@ -219,7 +219,7 @@ fn a_burning_building_goes_to_another_region() {
     let broker = Broker::start();
     let (city, _) = night();
     let name = format!("moved-{}", std::process::id());
-    let shape = Shape { partitions: 2, replication: 1 };
+    let shape = Shape { partitions: 2, replication: 1, forward: "all" };
     let mut stage = Stage::set(&broker.address, &broker.address, &city, &name, shape).unwrap();
     let house = r#"{"type":"building","id":"B1","lon":113.75,"lat":23.02,"region":"a"}
 {"type":"device","id":"D1","building":"B1","sensor":"smoke","location":"301"}

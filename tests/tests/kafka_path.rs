@@ -64,7 +64,9 @@ fn a_night_in_which_one_dies(broker: &Broker, city: &City, records: &[RawRecord]
     stage.produce(before);
     let [dies, lives] = ["dies", "lives"].map(|name| stage.member(name));
     let deadline = Instant::now() + Duration::from_secs(300);
-    while stage.broker.ends(&stage.topic("signals")).iter().map(|(_, end)| end).sum::<i64>() < 2_000 {
+    let (group, raw) = (stage.stage.group("decode"), stage.stage.raw_topics());
+    let done = |topic: &String| stage.broker.committed(&group, topic).into_iter().flatten().sum::<i64>();
+    while raw.iter().map(done).sum::<i64>() < 2_000 {
         assert!(Instant::now() < deadline, "{}\n{}", dies.log(), lives.log());
     }
     // While both still read what lies there.

@@ -56,7 +56,7 @@ impl Drop for Guarded {
 fn a_missing_right_is_named() {
     let broker = Guarded::start();
     let city = City::new(&Plan::clear_cut(3));
-    let shape = Shape { partitions: 1, replication: 1 };
+    let shape = Shape { partitions: 1, replication: 1, forward: "all" };
     let stage = Stage::set(&broker.address, &broker.address, &city, "guarded", shape).unwrap();
     let (dispatch, signals, group) = (stage.topic("dispatch"), stage.topic("signals"), stage.group("correlate"));
     for (rule, role, told) in [

@@ -11,8 +11,10 @@
 mod ctwing;
 mod format;
 pub mod gb26875;
+mod life;
 mod native;
 mod record;
 
 pub use format::{Format, UnknownFormat};
+pub use life::signs_of_life;
 pub use record::{Decoded, Options, Record, Rejection, decode, decode_record};

@@ -1,6 +1,7 @@
 //! The native JSON form: one record is one signal, as [`Signal::from_json`](fenghuo_model::Signal::from_json) reads it.
 
 use fenghuo_model::Input;
+use fenghuo_model::signal::PlainSignal;
 
 use crate::{Decoded, Rejection};
 
@@ -14,4 +15,10 @@ pub(crate) fn decode(bytes: &[u8], out: &mut Vec<Decoded>) {
         Ok(Input::Registry(_)) => Rejection::new("a registry is no statement of a device").into(),
         Err(reason) => Rejection::new(reason.to_string()).into(),
     });
+}
+
+/// See [`crate::signs_of_life`]; the time of receipt is the signal's own.
+pub(crate) fn signs_of_life(bytes: &[u8]) -> Option<(u32, Option<i64>)> {
+    let signal = PlainSignal::from_json(bytes)?;
+    signal.kind().is_sign_of_life().then_some((1, signal.received_at_ms()))
 }

@@ -102,24 +102,28 @@ pub fn decode_record(
 ) -> u32 {
     let from = out.len();
     decode(format, record.bytes, options, out);
-    let signals = out[from..].iter_mut().filter_map(|decoded| match decoded {
-        Decoded::Signal(signal) => Some(signal),
-        Decoded::Rejected(_) => None,
-    });
     let timestamp_ms = record.timestamp_ms.and_then(time::writable);
     let mut replaced = 0;
-    for (index, signal) in signals.enumerate() {
+    let mut index = 0;
+    for decoded in &mut out[from..] {
+        let Decoded::Signal(signal) = decoded else { continue };
         if let Some(timestamp_ms) = timestamp_ms {
-            let believed = signal.received_at_ms.filter(|received_at_ms| {
-                let behind_ms = timestamp_ms - received_at_ms;
-                behind_ms <= clock.max_behind_ms && behind_ms >= -clock.max_ahead_ms
-            });
-            replaced += u32::from(signal.received_at_ms.is_some() && believed.is_none());
-            signal.received_at_ms = believed.or(Some(timestamp_ms));
+            let own = signal.received_at_ms.map(|own_ms| is_believed(own_ms, timestamp_ms, clock));
+            replaced += u32::from(own == Some(false));
+            if own != Some(true) {
+                signal.received_at_ms = Some(timestamp_ms);
+            }
         }
         if let Some(source) = record.source {
             signal.source = Some(if index == 0 { source.to_owned() } else { format!("{source}/{index}") });
         }
+        index += 1;
     }
     replaced
+}
+
+/// Whether a time of receipt may stand beside the record's timestamp.
+pub(crate) const fn is_believed(received_at_ms: i64, timestamp_ms: i64, clock: &ClockTrust) -> bool {
+    let behind_ms = timestamp_ms - received_at_ms;
+    behind_ms <= clock.max_behind_ms && behind_ms >= -clock.max_ahead_ms
 }

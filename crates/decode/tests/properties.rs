@@ -2,8 +2,10 @@
 
 use fenghuo_decode::gb26875::address::{Component, System};
 use fenghuo_decode::gb26875::{Object, frame};
-use fenghuo_decode::{Decoded, Format, Options, decode};
+use fenghuo_decode::{Decoded, Format, Options, Record, decode, decode_record, signs_of_life};
 use fenghuo_model::Signal;
+use fenghuo_model::policy::ClockTrust;
+use fenghuo_model::signal::Flaws;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -171,5 +173,124 @@ fn hostile_records_of_a_megabyte_cost_linear_work() {
             let out = decoded(*format, &record);
             assert!(matches!(out.as_slice(), [Decoded::Rejected(_)]), "{format}: {name}");
         }
+    }
+}
+
+/// What devices say all day, as frames: analog values and operations of transmission devices, now and then oddly.
+fn lively_frame() -> impl Strategy<Value = Vec<u8>> {
+    let label = prop_oneof![6 => Just([2u8, 58, 9, 26, 9, 12]), 1 => any::<[u8; 6]>()];
+    let operations = prop_oneof![Just(0u8), Just(0x20), Just(0x80), any::<u8>()];
+    let value = (any::<[u8; 10]>(), label.clone()).prop_map(|(body, label)| [&body[..], &label].concat());
+    let operation = (operations, label).prop_map(|(operations, label)| [&[operations, 1][..], &label].concat());
+    let of = |flag: u8, object: BoxedStrategy<Vec<u8>>| {
+        let count = prop_oneof![5 => Just(0i16), 1 => -1..2i16];
+        (prop::collection::vec(object, 0..4), count, 0..2usize).prop_map(move |(objects, off, behind)| {
+            let count = i16::try_from(objects.len()).unwrap_or(0) + off;
+            let count = u8::try_from(count).unwrap_or(0);
+            [&[flag, count][..], &objects.concat(), &vec![7; if off == 0 { 0 } else { behind }]].concat()
+        })
+    };
+    let unit = prop_oneof![
+        of(3, value.boxed()),
+        of(24, operation.boxed()),
+        Just(vec![]),
+        prop::collection::vec(any::<u8>(), 0..3)
+    ];
+    let commands = prop_oneof![4 => Just(2u8), 1 => 0..8u8];
+    (commands, unit).prop_map(|(command, unit)| written(7, command, 0x379, &unit))
+}
+
+/// A native signal or a push of a cloud, mostly a sign of life.
+fn lively_json() -> impl Strategy<Value = String> {
+    let kind = prop::sample::select(vec!["heartbeat", "heartbeat", "reading", "fire", "fault", "online", "beat"]);
+    let received =
+        prop::sample::select(vec!["1000000", "\"1970-01-01T00:16:40Z\"", "2000000", "\"soon\"", "null", "1.5"]);
+    let more = prop::sample::select(vec![
+        "",
+        ",\"value\":7.5",
+        ",\"sensor\":\"nose\"",
+        ",\"test\":true",
+        ",\"x\":[]",
+        ",\"id\":1",
+    ]);
+    let native = (kind, received.clone(), more.clone()).prop_map(|(kind, received, more)| {
+        format!("{{\"device\":\"D\",\"kind\":\"{kind}\",\"received_at\":{received}{more}}}")
+    });
+    let points = prop::sample::select(vec![
+        "{\"CSQ\":3}",
+        "{\"Alarm_Status\":0}",
+        "{\"Alarm_Status\":1}",
+        "{\"serviceData\":{\"CSQ\":1}}",
+        "[]",
+        "[{},{}]",
+        "7",
+        "{\"APPdata\":\"eyJjIjoxfQ==\"}",
+        "{\"serviceData\":{\"Alarm_Status\":9}}",
+    ]);
+    let push = (points, received, more).prop_map(|(points, received, more)| {
+        format!("{{\"IMEI\":\"1\",\"timestamp\":{},\"payload\":{points}{more}}}", received.replace("1000000", "1000"))
+    });
+    prop_oneof![native, push]
+}
+
+proptest! {
+    #![proptest_config(config(20_000))]
+
+    /// What is told to be signs of life is decoded as such, and as so many, with nothing replaced.
+    #[test]
+    fn signs_of_life_are_what_is_decoded(
+        json in lively_json(),
+        frames in prop::collection::vec(lively_frame(), 1..3),
+        any in any_frame(),
+        flip in prop::option::of(any::<prop::sample::Index>()),
+        byte in any::<u8>(),
+    ) {
+        let clock = ClockTrust { max_behind_ms: 120_000, max_ahead_ms: 60_000 };
+        for (format, bytes) in [
+            (Format::Signal, json.as_bytes().to_vec()),
+            (Format::Ctwing, json.into_bytes()),
+            (Format::Gb26875, frames.concat()),
+            (Format::Gb26875, any),
+        ] {
+            let mut bytes = bytes;
+            if let Some(flip) = flip {
+                let at = flip.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let record = Record { bytes: &bytes, timestamp_ms: Some(1_000_000), source: None };
+            if let Some(count) = signs_of_life(format, &record, &clock) {
+                let mut out = Vec::new();
+                let replaced = decode_record(format, &record, &clock, &Options::default(), &mut out);
+                let is_life = |one: &Decoded| match one {
+                    Decoded::Signal(signal) => signal.kind.is_sign_of_life() && signal.flaws == Flaws::default(),
+                    Decoded::Rejected(_) => false,
+                };
+                prop_assert!(out.iter().all(is_life), "{:?}", out);
+                prop_assert_eq!((out.len(), replaced), (count as usize, 0));
+            }
+        }
+    }
+}
+
+/// Of each format what is common.
+#[test]
+fn what_devices_say_all_day_is_told() {
+    let clock = ClockTrust { max_behind_ms: 120_000, max_ahead_ms: 60_000 };
+    for (format, bytes, expected) in [
+        (Format::Signal, br#"{"device":"D","kind":"reading","value":21.5,"unit":"Cel"}"#.to_vec(), Some(1)),
+        (Format::Signal, br#"{"device":"D","kind":"heartbeat","at":"soon"}"#.to_vec(), None),
+        (Format::Signal, br#"{"device":"D","kind":"fire"}"#.to_vec(), None),
+        (Format::Ctwing, br#"{"IMEI":"1","payload":{"serviceId":"h","serviceData":{"CSQ":5}}}"#.to_vec(), Some(1)),
+        (Format::Ctwing, br#"{"IMEI":"1","messageType":"commandResponse"}"#.to_vec(), Some(0)),
+        (Format::Ctwing, br#"{"IMEI":"1","payload":{"Alarm_Status":7}}"#.to_vec(), None),
+        (Format::Gb26875, written(1, 2, 0x379, &[]), Some(1)),
+        (Format::Gb26875, written(1, 3, 0x379, &[]), Some(0)),
+        (Format::Gb26875, written(1, 2, 0x379, &[24, 1, 0x20, 1, 2, 58, 9, 26, 9, 12]), Some(1)),
+        (Format::Gb26875, written(1, 2, 0x379, &[24, 1, 0x24, 1, 2, 58, 9, 26, 9, 12]), None),
+        (Format::Gb26875, fire(1), None),
+        (Format::Gb26875, vec![], None),
+    ] {
+        let record = Record { bytes: &bytes, timestamp_ms: None, source: None };
+        assert_eq!(signs_of_life(format, &record, &clock), expected, "{format} {}", String::from_utf8_lossy(&bytes));
     }
 }

@@ -5,6 +5,7 @@
 //! [`registry::Registry`] and [`policy::Policy`] for what is known, [`decision::Decision`] for what goes out.
 
 pub mod decision;
+pub mod plain_json;
 pub mod policy;
 pub mod registry;
 pub mod signal;

@@ -11,6 +11,7 @@ use crate::words::{Kind, Sensor};
 mod plain;
 mod read;
 
+pub use plain::PlainSignal;
 pub use read::{Input, PolicyChange, ReadSignalError, RegistryChange, Tick};
 
 /// One statement by one device or person, decoded; the fields of the native JSON form.

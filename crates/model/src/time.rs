@@ -21,12 +21,13 @@ pub fn writable(ms: i64) -> Option<i64> {
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
 ///
 /// The months are counted from March, so that the leap day is the last of its year.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
+    // 400 years on, so that no number is negative; devices ask for this twice a record.
+    let is_early = month <= 2;
+    let (year, month) = (year + 400 - u32::from(is_early), if is_early { month + 9 } else { month - 3 });
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    i64::from(days) - 719_468 - 146_097
 }
 
 /// The inverse of [`days_from_civil`]: year, month, day.
@@ -42,10 +43,10 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         _ => 31,
     }
@@ -56,18 +57,14 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 /// A second of 60 (a leap second) is the next second's beginning, as Unix time counts.
 #[must_use]
 pub fn civil_ms(date: (i64, i64, i64), time: (i64, i64, i64), utc_offset_s: i64) -> Option<i64> {
-    let (year, month, day) = date;
-    let (hour, minute, second) = time;
-    let exists = (0..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=days_in_month(year, month)).contains(&day)
-        && (0..24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0..=60).contains(&second);
-    if !exists {
+    let below = |number: i64, limit: u32| u32::try_from(number).ok().filter(|number| *number < limit);
+    let (year, month, day) = (below(date.0, 10_000)?, below(date.1, 13)?, below(date.2, 32)?);
+    let (hour, minute, second) = (below(time.0, 24)?, below(time.1, 60)?, below(time.2, 61)?);
+    if month == 0 || day == 0 || day > days_in_month(year, month) {
         return None;
     }
-    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - utc_offset_s;
+    let second_of_day = i64::from(hour * 3_600 + minute * 60 + second);
+    let seconds = days_from_civil(year, month, day) * 86_400 + second_of_day - utc_offset_s;
     writable(seconds * 1_000)
 }
 

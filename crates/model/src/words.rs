@@ -91,6 +91,12 @@ impl Kind {
     pub const fn is_by_people(self) -> bool {
         matches!(self, Self::Acknowledge | Self::Confirm | Self::Clear)
     }
+
+    /// Whether it only shows that the device lives: a heartbeat, or a value of what is measured all day.
+    #[must_use]
+    pub const fn is_sign_of_life(self) -> bool {
+        matches!(self, Self::Heartbeat | Self::Reading)
+    }
 }
 
 words! {

@@ -25,7 +25,8 @@ use crate::random::Random;
 use crate::record::{Outcome, Record};
 use crate::watch::Watch;
 
-const SHAPE: Shape = Shape { partitions: 3, replication: 3 };
+/// Everything is forwarded, so that the correlate role is at work when a fault strikes it.
+const SHAPE: Shape = Shape { partitions: 3, replication: 3, forward: "all" };
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// What a round may take at least, and more for every raw record.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
@@ -270,7 +271,7 @@ impl<'c> Round<'c> {
         for channel in Channel::ALL {
             of_raw.take(channel, topics.read(&self.stage.raw_topic(channel))?);
         }
-        verdict.signals_missing = of_raw.signals.difference(&of_signals.signals).count() as u64;
+        verdict.signals_missing = of_raw.missing(&of_signals.signals, SHAPE.forward).len() as u64;
         verdict.signals_excess = of_signals.signals.difference(&of_raw.signals).count() as u64;
         let (records, replayed, others) = (self.records, of_signals.replays, of_signals.others);
         let (signals, dead) = (of_signals.signals.len(), of_raw.dead.len());

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::layout::{
     ADDRESS_LENGTH, COMMAND_AT, DESTINATION_AT, END_MARK, LENGTH_AT, LONGEST_UNIT, SENT_AT, SERIAL_AT, SOURCE_AT,
-    START_MARK, UNIT_AT, VERSION_AT, check_sum, command, number,
+    START_MARK, UNIT_AT, VERSION_AT, check_sum, command,
 };
 use super::object::Object;
 use super::time_label;
@@ -31,19 +31,6 @@ impl Head {
     #[must_use]
     pub const fn of_sending(serial: u16, sent_ms: i64, source: u64, destination: u64) -> Self {
         Self { serial, version: [1, 1], sent_ms: Some(sent_ms), source, destination, command: command::SEND }
-    }
-
-    /// Reads the first 27 bytes of a frame.
-    pub(super) fn read(frame: &[u8], utc_offset_s: i64) -> Self {
-        let number_at = |at: usize, length: usize| number(&frame[at..at + length]);
-        Self {
-            serial: u16::from_le_bytes([frame[SERIAL_AT], frame[SERIAL_AT + 1]]),
-            version: [frame[VERSION_AT], frame[VERSION_AT + 1]],
-            sent_ms: time_label::read(&frame[SENT_AT..SOURCE_AT], utc_offset_s),
-            source: number_at(SOURCE_AT, ADDRESS_LENGTH),
-            destination: number_at(DESTINATION_AT, ADDRESS_LENGTH),
-            command: frame[COMMAND_AT],
-        }
     }
 }
 
@@ -93,17 +80,19 @@ pub fn write_unit(head: &Head, unit: &[u8], utc_offset_s: i64, out: &mut Vec<u8>
         return Err(WriteFrameError::TooLong { length: unit.len(), objects: 0 });
     };
     let from = out.len();
-    out.extend(START_MARK);
-    out.extend(head.serial.to_le_bytes());
-    out.extend(head.version);
-    out.extend(time_label::write(head.sent_ms, utc_offset_s));
-    out.extend_from_slice(&head.source.to_le_bytes()[..ADDRESS_LENGTH]);
-    out.extend_from_slice(&head.destination.to_le_bytes()[..ADDRESS_LENGTH]);
-    debug_assert_eq!(out.len() - from, LENGTH_AT, "the head's fields fill it");
-    out.extend(length.to_le_bytes());
-    out.push(head.command);
-    debug_assert_eq!(out.len() - from, UNIT_AT, "the data unit stands at its place");
-    out.extend_from_slice(unit);
+    let mut put = |at: usize, field: &[u8]| {
+        debug_assert_eq!(out.len() - from, at, "every field stands at its place");
+        out.extend_from_slice(field);
+    };
+    put(0, &START_MARK);
+    put(SERIAL_AT, &head.serial.to_le_bytes());
+    put(VERSION_AT, &head.version);
+    put(SENT_AT, &time_label::write(head.sent_ms, utc_offset_s));
+    put(SOURCE_AT, &head.source.to_le_bytes()[..ADDRESS_LENGTH]);
+    put(DESTINATION_AT, &head.destination.to_le_bytes()[..ADDRESS_LENGTH]);
+    put(LENGTH_AT, &length.to_le_bytes());
+    put(COMMAND_AT, &[head.command]);
+    put(UNIT_AT, unit);
     out.push(check_sum(&out[from + SERIAL_AT..]));
     out.extend(END_MARK);
     Ok(())
@@ -118,11 +107,24 @@ mod tests {
 
     use super::*;
     use crate::gb26875::address::{Component, System};
-    use crate::gb26875::layout::{SHORTEST_FRAME, TIME_LENGTH, flag};
+    use crate::gb26875::layout::{SHORTEST_FRAME, TIME_LENGTH, flag, number};
     use crate::gb26875::object::body_length;
     use crate::gb26875::scan::{Piece, scan};
 
     const CHINA_S: i64 = 8 * 3600;
+
+    /// All that a head says; decoding asks for less.
+    fn read_head(frame: &[u8]) -> Head {
+        let number_at = |at: usize, length: usize| number(&frame[at..at + length]);
+        Head {
+            serial: u16::from_le_bytes([frame[SERIAL_AT], frame[SERIAL_AT + 1]]),
+            version: [frame[VERSION_AT], frame[VERSION_AT + 1]],
+            sent_ms: time_label::read(&frame[SENT_AT..SOURCE_AT], CHINA_S),
+            source: number_at(SOURCE_AT, ADDRESS_LENGTH),
+            destination: number_at(DESTINATION_AT, ADDRESS_LENGTH),
+            command: frame[COMMAND_AT],
+        }
+    }
 
     fn at_ms() -> impl Strategy<Value = Option<i64>> {
         prop::option::of((946_684_800_i64..4_102_400_000).prop_map(|second| second * 1_000))
@@ -197,7 +199,7 @@ mod tests {
                 pieces += 1;
                 let Piece::Frame(frame, range) = piece else { panic!("no frame in {out:02x?}") };
                 assert_eq!(range, 0..out.len() - prefix);
-                assert_eq!(Head::read(frame, CHINA_S), head);
+                assert_eq!(read_head(frame), head);
                 let unit = &frame[UNIT_AT..frame.len() - 3];
                 let [type_flag, count, rest @ ..] = unit else { return assert!(unit.is_empty() && objects.is_empty()) };
                 assert_eq!(usize::from(*count), objects.len());

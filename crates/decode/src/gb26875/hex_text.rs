@@ -5,7 +5,6 @@
 /// A start mark is no hex digit, so that a record of binary frames never is one. A word's digits are pairs from its
 /// left; a digit left over is a byte of its own, as some print it (`40 40 1 0`).
 pub(super) fn bytes(record: &[u8]) -> Option<Vec<u8>> {
-    // Binary frames are told by their first byte, before anything is allocated.
     if !record.iter().all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_whitespace()) {
         return None;
     }

@@ -79,5 +79,7 @@ pub(super) fn check_sum(covered: &[u8]) -> u8 {
 
 /// A little-endian number of at most eight bytes.
 pub(super) fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    let mut eight = [0; 8];
+    eight[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(eight)
 }

@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use fenghuo_model::{Kind, Sensor, Signal};
 
-use super::frame::Head;
-use super::layout::{TIME_LENGTH, UNIT_AT, command, flag};
+use super::layout::{ADDRESS_LENGTH, COMMAND_AT, SERIAL_AT, SOURCE_AT, TIME_LENGTH, UNIT_AT, command, flag, number};
 use super::object::{Object, body_length};
-use super::{address, analog_type, component_type, state};
+use super::{address, analog_type, component_type, state, time_label};
 use crate::{Decoded, Options, Rejection};
 
 /// Appends what a frame says, given its bytes and where in the record they stand.
@@ -17,9 +16,9 @@ use crate::{Decoded, Options, Rejection};
 /// believed under a wrong command too. Every other command, unknown ones included, is a device's own word, and if
 /// nothing else, it says that the device lives.
 pub(super) fn interpret(frame: &[u8], range: Range<usize>, options: &Options, out: &mut Vec<Decoded>) {
-    let head = Head::read(frame, options.utc_offset_s);
-    let unit = &frame[UNIT_AT..frame.len() - 3];
-    if matches!(head.command, command::ACKNOWLEDGE | command::DENY) {
+    let (head, unit) = (&frame[..UNIT_AT], &frame[UNIT_AT..frame.len() - 3]);
+    let (source, said) = (number(&head[SOURCE_AT..SOURCE_AT + ADDRESS_LENGTH]), head[COMMAND_AT]);
+    if matches!(said, command::ACKNOWLEDGE | command::DENY) {
         return;
     }
     if let [type_flag, count, objects @ ..] = unit {
@@ -27,18 +26,48 @@ pub(super) fn interpret(frame: &[u8], range: Range<usize>, options: &Options, ou
             return;
         }
         if let Some(body_length) = body_length(*type_flag) {
-            let unit = Unit { source: head.source, type_flag: *type_flag, count: (*count).into(), body_length };
+            let unit = Unit { source, type_flag: *type_flag, count: (*count).into(), body_length };
             if let Err(reason) = unit.read(objects, options, out) {
                 let Range { start, end } = range;
-                let serial = head.serial;
+                let serial = number(&head[SERIAL_AT..SERIAL_AT + 2]);
                 let reason = format!("bytes {start}..{end}: frame {serial} with objects of flag {type_flag}: {reason}");
                 out.push(Rejection::new(reason).into());
             }
             return;
         }
     }
-    if !matches!(head.command, command::CONTROL | command::REQUEST) {
-        out.push(signal(address::transmission_device(head.source), Kind::Heartbeat, Sensor::Unknown).into());
+    if !matches!(said, command::CONTROL | command::REQUEST) {
+        out.push(heartbeat(source));
+    }
+}
+
+/// How many heartbeats and readings a frame stands for, if for nothing else, and none has a time label that names no
+/// time. What it passes over [`interpret`] passes over too.
+pub(super) fn signs_of_life(frame: &[u8]) -> Option<u32> {
+    let (said, unit) = (frame[COMMAND_AT], &frame[UNIT_AT..frame.len() - 3]);
+    let sent_here = u32::from(!matches!(said, command::CONTROL | command::REQUEST));
+    match unit {
+        _ if matches!(said, command::ACKNOWLEDGE | command::DENY) => Some(0),
+        [] | [_] => Some(sent_here),
+        [type_flag, ..] if flag::is_downlink(*type_flag) => Some(0),
+        [type_flag, count, objects @ ..] => {
+            let Some(body_length) = body_length(*type_flag) else { return Some(sent_here) };
+            let mut objects = objects.chunks_exact(body_length + TIME_LENGTH);
+            let is_one = |object: &[u8]| {
+                // In every zone: none moves a label's century out of what can be written.
+                let is_timed = time_label::read(&object[body_length..], 0).is_some();
+                let is_life = match *type_flag {
+                    flag::ANALOG_VALUE => true,
+                    flag::DEVICE_OPERATION => {
+                        state::operations(object[0], Kind::Heartbeat).all(|kind| kind == Kind::Heartbeat)
+                    }
+                    _ => false,
+                };
+                is_timed && is_life
+            };
+            let is_whole = *count > 0 && objects.len() == usize::from(*count) && objects.remainder().is_empty();
+            (is_whole && objects.all(is_one)).then_some((*count).into())
+        }
     }
 }
 
@@ -60,7 +89,7 @@ impl Unit {
         let &Self { type_flag, body_length, .. } = self;
         let mut count = self.count;
         if count == 0 && objects.is_empty() {
-            out.push(signal(address::transmission_device(self.source), Kind::Heartbeat, Sensor::Unknown).into());
+            out.push(heartbeat(self.source));
         } else if count == 0 {
             let object_length = body_length + TIME_LENGTH;
             if !objects.len().is_multiple_of(object_length) {
@@ -85,19 +114,21 @@ impl Unit {
     /// Appends the signals of one object.
     fn state(&self, object: &Object<'_>, out: &mut Vec<Decoded>) {
         let source = self.source;
-        let mut push = |signal: Signal| out.push(timed(signal, object.at_ms()).into());
+        let at_ms = object.at_ms();
+        let signal = |device: String, kind: Kind, sensor: Sensor| signal(device, kind, sensor, at_ms);
         match object {
             Object::SystemState { system, state, .. } => {
-                for kind in state::of_system(*state).into_iter().flatten() {
-                    push(signal(address::system(source, *system), kind, Sensor::Panel));
-                }
+                let kinds = state::of_system(*state).into_iter().flatten();
+                out.extend(
+                    kinds.map(|kind| Decoded::Signal(signal(address::system(source, *system), kind, Sensor::Panel))),
+                );
             }
             Object::ComponentState { component, state, text, .. } => {
                 let sensor = component_type::sensor(component.component_type);
                 for kind in state::of_component(*state).into_iter().flatten() {
                     let mut signal = signal(address::component(source, *component), kind, sensor);
                     signal.text = (!text.is_empty()).then(|| text.to_string());
-                    push(signal);
+                    out.push(Decoded::Signal(signal));
                 }
             }
             Object::AnalogValue { component, analog_type, value, .. } => {
@@ -106,33 +137,39 @@ impl Unit {
                 let (value, unit) = analog_type::value(*analog_type, *value);
                 signal.value = Some(value);
                 signal.unit = unit.map(str::to_owned);
-                push(signal);
+                out.push(Decoded::Signal(signal));
             }
             Object::SystemOperation { system, operations, .. } => {
-                let device = address::system(source, *system);
-                self.operate(&device, *operations, Kind::Acknowledge, &mut push);
+                let device = || address::system(source, *system);
+                self.operate(device, *operations, Kind::Acknowledge, at_ms, out);
             }
             Object::DeviceState { state, .. } => {
-                for kind in state::of_transmission_device(*state).into_iter().flatten() {
-                    push(signal(address::transmission_device(source), kind, Sensor::Panel));
-                }
+                let kinds = state::of_transmission_device(*state).into_iter().flatten();
+                let device = || address::transmission_device(source);
+                out.extend(kinds.map(|kind| Decoded::Signal(signal(device(), kind, Sensor::Panel))));
             }
             Object::DeviceOperation { operations, .. } => {
-                let device = address::transmission_device(source);
-                self.operate(&device, *operations, Kind::Heartbeat, &mut push);
+                let device = || address::transmission_device(source);
+                self.operate(device, *operations, Kind::Heartbeat, at_ms, out);
             }
         }
     }
 
-    /// Hands over one signal for each kind of operation; where none is known, the device lives and that is all.
-    fn operate(&self, device: &str, operations: u8, confirm: Kind, push: &mut impl FnMut(Signal)) {
-        let mut known = false;
-        for kind in state::operations(operations, confirm) {
-            known = true;
-            push(signal(device.to_owned(), kind, sensor_of_operation(kind)));
-        }
-        if !known {
-            push(signal(address::transmission_device(self.source), Kind::Heartbeat, Sensor::Unknown));
+    /// Appends one signal for each kind of operation; where none is known, the device lives and that is all.
+    fn operate(
+        &self,
+        device: impl Fn() -> String,
+        operations: u8,
+        confirm: Kind,
+        at_ms: Option<i64>,
+        out: &mut Vec<Decoded>,
+    ) {
+        let from = out.len();
+        let kinds = state::operations(operations, confirm);
+        out.extend(kinds.map(|kind| Decoded::Signal(signal(device(), kind, sensor_of_operation(kind), at_ms))));
+        if out.len() == from {
+            let device = address::transmission_device(self.source);
+            out.push(Decoded::Signal(signal(device, Kind::Heartbeat, Sensor::Unknown, at_ms)));
         }
     }
 }
@@ -146,14 +183,18 @@ fn sensor_of_operation(kind: Kind) -> Sensor {
     }
 }
 
-fn signal(device: String, kind: Kind, sensor: Sensor) -> Signal {
-    let mut signal = Signal::new(device, kind);
-    signal.sensor = Some(sensor);
-    signal
+/// That a transmission device lives; nobody says when.
+fn heartbeat(source: u64) -> Decoded {
+    let mut signal = Box::new(Signal::new(address::transmission_device(source), Kind::Heartbeat));
+    signal.sensor = Some(Sensor::Unknown);
+    Decoded::Signal(signal)
 }
 
-/// The signal with its object's time; a label that names none is a flaw.
-fn timed(mut signal: Signal, at_ms: Option<i64>) -> Signal {
+/// A signal with its object's time; a label that names none is a flaw.
+fn signal(device: String, kind: Kind, sensor: Sensor, at_ms: Option<i64>) -> Box<Signal> {
+    // Made where it will stay: it is too large to be handed on more often than need be.
+    let mut signal = Box::new(Signal::new(device, kind));
+    signal.sensor = Some(sensor);
     signal.at_ms = at_ms;
     signal.flaws.times = u32::from(at_ms.is_none());
     signal

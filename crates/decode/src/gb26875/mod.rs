@@ -26,13 +26,31 @@ use crate::{Decoded, Options, Rejection};
 
 /// Appends what the frames of a record say, and why the bytes between them say nothing.
 pub(crate) fn decode(bytes: &[u8], options: &Options, out: &mut Vec<Decoded>) {
-    let behind_digits = hex_text::bytes(bytes);
-    let bytes = behind_digits.as_deref().unwrap_or(bytes);
-    if bytes.is_empty() {
-        out.push(Rejection::new("empty record").into());
+    // Nearly every record is told by its first byte.
+    let is_binary = bytes.first() == Some(&START_MARK[0]);
+    match (!is_binary).then(|| hex_text::bytes(bytes)).flatten() {
+        Some(bytes) if bytes.is_empty() => out.push(Rejection::new("empty record").into()),
+        Some(bytes) => read(&bytes, options, out),
+        None => read(bytes, options, out),
     }
+}
+
+/// What frames say, as bytes.
+fn read(bytes: &[u8], options: &Options, out: &mut Vec<Decoded>) {
     scan::scan(bytes, |piece| match piece {
         Piece::Frame(frame, range) => meaning::interpret(frame, range, options, out),
         Piece::Unreadable(reason) => out.push(Rejection::new(reason).into()),
     });
+}
+
+/// See [`crate::signs_of_life`]: of a record of nothing but frames.
+pub(crate) fn signs_of_life(bytes: &[u8]) -> Option<u32> {
+    let mut signals = 0;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (frame, after) = rest.split_at(scan::first_frame(rest)?);
+        signals += meaning::signs_of_life(frame)?;
+        rest = after;
+    }
+    (!bytes.is_empty()).then_some(signals)
 }

@@ -64,6 +64,11 @@ fn frame_length(bytes: &[u8]) -> Result<usize, Failure> {
     Ok(needed)
 }
 
+/// The length of the frame with which the bytes begin, if one does.
+pub(super) fn first_frame(bytes: &[u8]) -> Option<usize> {
+    bytes.starts_with(&START_MARK).then(|| frame_length(bytes).ok()).flatten()
+}
+
 /// Hands over every frame and every stretch between frames, in their order; together they are the record.
 pub(super) fn scan<'r>(bytes: &'r [u8], mut found: impl FnMut(Piece<'r>)) {
     let mut stretch = Stretch::default();
@@ -72,8 +77,8 @@ pub(super) fn scan<'r>(bytes: &'r [u8], mut found: impl FnMut(Piece<'r>)) {
         at += skipped;
         match frame_length(&bytes[at..]) {
             Ok(length) => {
-                if let Some(reason) = stretch.end(at) {
-                    found(Piece::Unreadable(reason));
+                if stretch.from != at {
+                    found(Piece::Unreadable(stretch.end(at)));
                 }
                 found(Piece::Frame(&bytes[at..at + length], at..at + length));
                 at += length;
@@ -85,8 +90,8 @@ pub(super) fn scan<'r>(bytes: &'r [u8], mut found: impl FnMut(Piece<'r>)) {
             }
         }
     }
-    if let Some(reason) = stretch.end(bytes.len()) {
-        found(Piece::Unreadable(reason));
+    if stretch.from != bytes.len() {
+        found(Piece::Unreadable(stretch.end(bytes.len())));
     }
 }
 
@@ -107,17 +112,14 @@ impl Stretch {
         self.starts += 1;
     }
 
-    /// Why the bytes up to `to` hold no frame; nothing if there are none.
-    fn end(&self, to: usize) -> Option<String> {
+    /// Why the bytes up to `to` hold no frame.
+    fn end(&self, to: usize) -> String {
         let Self { from, starts, told } = self;
-        if *from == to {
-            return None;
-        }
         let stretch = format!("bytes {from}..{to}");
-        Some(match starts.saturating_sub(TOLD_STARTS) {
+        match starts.saturating_sub(TOLD_STARTS) {
             0 if *starts == 0 => format!("{stretch}: no start mark 40 40"),
             0 => format!("{stretch}: {told}"),
             more => format!("{stretch}: {told}; {more} more starts fail"),
-        })
+        }
     }
 }

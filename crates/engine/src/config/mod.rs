@@ -66,6 +66,25 @@ pub struct RawTopic {
     pub people: bool,
 }
 
+/// Which signals the decode role forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forward {
+    /// Whatever a decision may depend on, and of the rest what changes.
+    Changes,
+    /// All of them.
+    All,
+}
+
+impl Forward {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "changes" => Some(Self::Changes),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
 /// Everything that the service needs to be told.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -81,6 +100,8 @@ pub struct Config {
     pub topics: Topics,
     /// The topics that it reads.
     pub raw: Vec<RawTopic>,
+    /// Which of their signals it forwards.
+    pub forward: Forward,
     /// Where metrics and health are served.
     pub http_listen: Option<SocketAddr>,
     settings: Vec<Setting>,
@@ -139,6 +160,7 @@ fn build(settings: &mut Settings<'_>) -> Config {
     let raw = settings.raw_topics();
     check_topics_differ(settings, &raw);
     let utc_offset_s = parsed(settings, "utc_offset", parse_utc_offset, "is an offset such as \"+08:00\"");
+    let forward = parsed(settings, "decode.forward", Forward::from_word, "is \"changes\" or \"all\"");
     let listen = "is an address such as \"127.0.0.1:9464\"";
     let http_listen = parsed(settings, "http.listen", |text| text.parse().ok(), listen);
     Config {
@@ -148,6 +170,7 @@ fn build(settings: &mut Settings<'_>) -> Config {
         kafka,
         topics,
         raw,
+        forward: forward.unwrap_or(Forward::Changes),
         http_listen,
         settings: settings.shown(),
     }

@@ -38,6 +38,7 @@ const KEYS: &[(&str, &str, Option<&str>)] = &[
     ("topics", "watch", Some("fenghuo.watch")),
     ("topics", "state", Some("fenghuo.state")),
     ("topics", "dead_letter", Some("fenghuo.dead-letter")),
+    ("decode", "forward", Some("changes")),
     ("http", "listen", None),
 ];
 
@@ -118,7 +119,7 @@ impl<'t> Settings<'t> {
         let document = parse(text, &mut settings.faults);
         let mut root = Table::root(&document);
         settings.read_keys("", &mut root);
-        for name in ["kafka", "topics", "http"] {
+        for name in ["kafka", "topics", "decode", "http"] {
             let mut table = root.table(name, &mut settings.faults);
             settings.read_keys(name, &mut table);
             if name == "kafka"

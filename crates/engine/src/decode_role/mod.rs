@@ -1,8 +1,10 @@
 //! The decode role: raw records in, signals out, keyed by region; and the ticks that move quiet regions' clocks.
 //!
+//! What devices say all day is held back ([`changes`]); most of it is recognised before it is decoded.
 //! At least once: a crash repeats signals and loses none. What cannot be read goes to the dead-letter topic untouched.
 
 pub mod alignment;
+pub mod changes;
 mod following;
 pub mod held_back;
 pub mod passage;
@@ -13,7 +15,7 @@ pub mod tick;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use fenghuo_decode::{Decoded, Options, Record, decode_record};
+use fenghuo_decode::{Decoded, Options, Record, decode_record, signs_of_life};
 use fenghuo_model::Signal;
 use fenghuo_model::registry::UNPLACED;
 use rdkafka::message::Message;
@@ -21,7 +23,7 @@ use rdkafka::producer::BaseRecord;
 use serde::Serialize;
 
 use crate::attempts::NOBODY_SURVIVES;
-use crate::config::{Config, RawTopic};
+use crate::config::{Config, Forward, RawTopic};
 use crate::dead_letter;
 use crate::events::TopicPartition;
 use crate::kafka::EventConsumer;
@@ -30,6 +32,7 @@ use crate::sources::Rules;
 use crate::worker::{Held, Place, Rarely, Task};
 
 use alignment::{Own, limit_ms};
+use changes::Changes;
 use following::Following;
 use passage::Passage;
 use survey::Survey;
@@ -54,6 +57,10 @@ pub struct Counters {
     pub records: u64,
     /// Signals forwarded.
     pub signals: u64,
+    /// Heartbeats and readings, which are held back.
+    pub held_back_life: u64,
+    /// States that were held back, for they repeat what was forwarded.
+    pub held_back_unchanged: u64,
     /// Stretches of records that could not be read.
     pub rejected: u64,
     /// Clears and confirms from topics that are not people's.
@@ -76,9 +83,17 @@ pub struct Counters {
     pub held_back: u64,
 }
 
+/// What is kept for a raw partition while it is ours.
+pub struct Inflow {
+    raw: RawTopic,
+    /// What was forwarded of it; nothing where everything is.
+    changes: Option<Changes>,
+}
+
 /// The role's task.
 pub struct Decode {
     raw: Vec<RawTopic>,
+    forward: Forward,
     signals_topic: String,
     dead_letter_topic: String,
     options: Options,
@@ -104,6 +119,7 @@ impl Decode {
     pub fn new(config: &Config, rules: Rules) -> Self {
         Self {
             raw: config.raw.clone(),
+            forward: config.forward,
             signals_topic: config.topics.signals.clone(),
             dead_letter_topic: config.topics.dead_letter.clone(),
             options: Options { utc_offset_s: config.utc_offset_s },
@@ -134,7 +150,7 @@ impl Decode {
     }
 
     /// See [`alignment`]: as far ahead as device clocks are believed behind, which the windows' memory covers.
-    fn limit_ms(&self, candidate_ms: i64, held: &[Held<RawTopic>]) -> i64 {
+    fn limit_ms(&self, candidate_ms: i64, held: &[Held<Inflow>]) -> i64 {
         let own = held.iter().map(|held| {
             let end = self.survey.end(&held.partition).unwrap_or(0).max(held.beginning.end);
             Own { head_ms: held.head_ms(), taken_ms: held.taken_ms, unread: held.read_to < end }
@@ -168,19 +184,20 @@ impl Decode {
 }
 
 impl Task for Decode {
-    type Shard = RawTopic;
+    type Shard = Inflow;
     const ROLE: &'static str = ROLE;
 
     fn topics(&self) -> Vec<String> {
         self.raw.iter().map(|raw| raw.topic.clone()).collect()
     }
 
-    fn begin(&mut self, partition: &TopicPartition, passage: Option<Passage>) -> RawTopic {
+    fn begin(&mut self, partition: &TopicPartition, passage: Option<Passage>) -> Inflow {
         // A partition that joins may stand further back than those that set the limit.
         self.limit_ms = i64::MIN;
         self.tick.begin(partition, passage);
         let raw = self.raw.iter().find(|raw| *raw.topic == *partition.topic);
-        raw.expect("only topics that are subscribed are assigned").clone()
+        let raw = raw.expect("only topics that are subscribed are assigned").clone();
+        Inflow { raw, changes: (self.forward == Forward::Changes).then(Changes::default) }
     }
 
     fn passage_of(&self, partition: &TopicPartition) -> Option<Passage> {
@@ -191,17 +208,25 @@ impl Task for Decode {
         self.tick.answered(answer);
     }
 
-    fn take<M: Message>(&mut self, record: &M, held: &mut Held<RawTopic>, outlet: &Outlet) {
+    fn take<M: Message>(&mut self, record: &M, held: &mut Held<Inflow>, outlet: &Outlet) {
         self.counters.records += 1;
         let timestamp_ms = record.timestamp().to_millis();
         let number = held.progress.take(record.offset(), timestamp_ms);
         let receipt = Receipt { slot: held.slot, number };
-        let source = format!("{}/{}/{}", record.topic(), record.partition(), record.offset());
         let bytes = record.payload().unwrap_or_default();
-        let raw = Record { bytes, timestamp_ms, source: Some(&source) };
+        let (format, people) = (held.shard.raw.format, held.shard.raw.people);
+        let unnamed = Record { bytes, timestamp_ms, source: None };
+        if held.shard.changes.is_some()
+            && let Some(signals) = signs_of_life(format, &unnamed, &self.rules.policy.clock)
+        {
+            self.counters.held_back_life += u64::from(signals);
+            return;
+        }
+        let source = format!("{}/{}/{}", record.topic(), record.partition(), record.offset());
+        let raw = Record { source: Some(&source), ..unnamed };
         let mut decoded = std::mem::take(&mut self.decoded);
         let clock = &self.rules.policy.clock;
-        let replaced = decode_record(held.shard.format, &raw, clock, &self.options, &mut decoded);
+        let replaced = decode_record(format, &raw, clock, &self.options, &mut decoded);
         self.counters.received_at_replaced += u64::from(replaced);
         let mut reasons: Vec<String> = Vec::new();
         for one in decoded.drain(..) {
@@ -212,11 +237,21 @@ impl Task for Decode {
                 }
                 Decoded::Signal(signal) => {
                     self.count_flaws(&signal);
-                    let json = signal.to_json();
-                    if let Some(reason) = refusal::reason(&signal, held.shard.people) {
+                    if let Some(reason) = refusal::reason(&signal, people) {
                         self.counters.refused += 1;
                         reasons.push(reason);
-                    } else if json.len() > LARGEST_SIGNAL_BYTES {
+                        continue;
+                    }
+                    // Where records have no timestamps, no hour passes, and a state that stays so comes once.
+                    let record_ms = timestamp_ms.unwrap_or_default();
+                    if held.shard.changes.as_mut().is_some_and(|changes| !changes.admit(&signal, record_ms)) {
+                        let is_life = signal.kind.is_sign_of_life();
+                        self.counters.held_back_life += u64::from(is_life);
+                        self.counters.held_back_unchanged += u64::from(!is_life);
+                        continue;
+                    }
+                    let json = signal.to_json();
+                    if json.len() > LARGEST_SIGNAL_BYTES {
                         self.counters.rejected += 1;
                         reasons.push(format!(
                             "the signal is {} bytes long, at most {LARGEST_SIGNAL_BYTES} are taken",
@@ -241,7 +276,7 @@ impl Task for Decode {
         }
     }
 
-    fn condemn<M: Message>(&mut self, record: &M, held: &mut Held<RawTopic>, outlet: &Outlet) {
+    fn condemn<M: Message>(&mut self, record: &M, held: &mut Held<Inflow>, outlet: &Outlet) {
         self.counters.records += 1;
         self.counters.condemned += 1;
         self.counters.dead_letters += 1;
@@ -250,7 +285,7 @@ impl Task for Decode {
         dead_letter::send(&self.dead_letter_topic, record, NOBODY_SURVIVES, outlet, &mut held.progress, receipt);
     }
 
-    fn may_take(&mut self, place: Place<'_>, held: &[Held<RawTopic>]) -> bool {
+    fn may_take(&mut self, place: Place<'_>, held: &[Held<Inflow>]) -> bool {
         // Beyond the limit, only a survey made after the record was written knows who else has work left.
         let surveyed = || self.survey.end(place.partition).is_some_and(|end| place.offset < end);
         if place.timestamp_ms > self.limit_ms && surveyed() {

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Number;
 use thiserror::Error;
 
-use super::{Flaws, Signal, plain};
+use super::{Flaws, PlainSignal, Signal};
 use crate::policy::Policy;
 use crate::registry::VERSION_DIGITS;
 use crate::time;
@@ -104,7 +104,11 @@ impl Input {
     /// # Errors
     /// The reason why it is none of them; it then counts as rejected.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
-        let fields: Fields<'_> = parse(bytes)?;
+        let plain = PlainSignal::from_json(bytes);
+        plain.map_or_else(|| Self::of(parse_any(bytes)?), |signal| Ok(Self::Signal(signal.to_signal())))
+    }
+
+    pub(super) fn of(fields: Fields<'_>) -> Result<Self, ReadSignalError> {
         match (&fields.tick, &fields.device) {
             (Scalar::Null, Scalar::Null) if matches!(fields.policy, Scalar::Text(_)) => {
                 let text = fields.policy.into_text(&mut 0).unwrap_or_default();
@@ -140,15 +144,12 @@ impl Signal {
     /// # Errors
     /// The reason why it is none.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadSignalError> {
-        parse(bytes)?.into_signal()
+        let plain = PlainSignal::from_json(bytes);
+        plain.map_or_else(|| parse_any(bytes)?.into_signal(), |signal| Ok(*signal.to_signal()))
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
-    plain::read(bytes).map_or_else(|| parse_any(bytes), Ok)
-}
-
-/// Reads whatever is JSON; [`plain`] reads most of it faster.
+/// Reads whatever is JSON; [`PlainSignal`] reads most of it faster.
 pub(super) fn parse_any(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
     serde_json::from_slice(bytes).map_err(|error| {
         // One record is one line: its number says nothing here, and the caller knows the real one.
@@ -158,7 +159,7 @@ pub(super) fn parse_any(bytes: &[u8]) -> Result<Fields<'_>, ReadSignalError> {
 
 /// A JSON value as far as a signal's fields need it.
 #[derive(Debug, Default, PartialEq)]
-pub(super) enum Scalar<'a> {
+enum Scalar<'a> {
     #[default]
     Null,
     Bool(bool),
@@ -216,7 +217,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn named(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
+    fn named(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
         // Bytes, for the compiler then asks for the length first.
         Some(match name.as_bytes() {
             b"id" => &mut self.id,
