@@ -22,8 +22,13 @@ pub const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// The members beside the crates, and where they stand; no crate may use them.
-pub const BESIDE: &[(&str, &str)] =
-    &[("benches", "benches"), ("faults", "tests/faults"), ("schemas", "schemas"), ("tests", "tests")];
+pub const BESIDE: &[(&str, &str)] = &[
+    ("bench-kafka", "benches/kafka"),
+    ("benches", "benches"),
+    ("faults", "tests/faults"),
+    ("schemas", "schemas"),
+    ("tests", "tests"),
+];
 
 /// The crates of which the same input gets the same output, always.
 pub const PURE: &[&str] = &["model", "decode", "correlate", "city"];

@@ -94,6 +94,12 @@ impl Member {
         std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    /// Where it says it.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {

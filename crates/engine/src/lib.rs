@@ -10,6 +10,7 @@
 
 pub mod apply;
 pub mod attempts;
+pub mod batches;
 pub mod config;
 pub mod correlate_role;
 pub mod dead_letter;
