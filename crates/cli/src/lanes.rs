@@ -2,8 +2,8 @@
 //! order of the input, so that it is the same to the byte on any number of threads.
 //!
 //! Regions share nothing but the registry, so that nothing has to be locked: a batch of lines is read in pieces, then
-//! every lane takes what belongs to its regions. A batch too small to be worth threads goes the same way on one. Another
-//! registry ends a batch: it is for all lanes or for none.
+//! every lane takes what belongs to its regions. A batch too small to be worth threads goes the same way on one.
+//! Another registry ends a batch: it is for all lanes or for none.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -16,7 +16,8 @@
 //!
 //! `key.rs` has the keys, `records.rs` the records, `envelope.rs` their bytes; `write.rs` and `read.rs` are the way
 //! there and back. Ids stand in the records, never a registry's numbers: the registry may be another one by then.
-//! `exchange.rs` puts another registry in force by way of them; `regroup.rs` puts records under the regions of another registry, or of other writers.
+//! `exchange.rs` puts another registry in force by way of them; `regroup.rs` puts records under the regions of another
+//! registry, or of other writers.
 
 mod envelope;
 mod exchange;

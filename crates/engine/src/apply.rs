@@ -1,4 +1,5 @@
-//! Puts a policy or a registry in force: a record in every signals partition, behind which its decisions are made by it.
+//! Puts a policy or a registry in force: a record in every signals partition, behind which its decisions are made by
+//! it.
 //!
 //! So each decision of a partition's sequence has one policy and one registry, and the sequence can be repeated by
 //! `fenghuo correlate`. What is held stays; evidence is judged under the new rules from then on.

@@ -47,8 +47,8 @@ impl<'c> Oracle<'c> {
                     .collect());
             }
             Input::Signal(signal) => signal,
-            // The contract knows one policy and one registry for a sequence; `tests/policy.rs` and `tests/registry.rs` hold
-            // what a change of them does.
+            // The contract knows one policy and one registry for a sequence; `tests/policy.rs` and `tests/registry.rs`
+            // hold what a change of them does.
             Input::Policy(_) | Input::Registry(_) => return Ok(Vec::new()),
         };
         // "A rejected line does not even move C."

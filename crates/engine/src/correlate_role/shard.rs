@@ -309,8 +309,8 @@ impl Shard {
         }
     }
 
-    /// Puts another registry in force. Where that cannot be, the one before stays: fires are found by it, and an operator
-    /// hears why.
+    /// Puts another registry in force. Where that cannot be, the one before stays: fires are found by it, and an
+    /// operator hears why.
     fn change_registry(&mut self, change: &RegistryChange, record: &Incoming<'_>) {
         let (partition, registry) = (&self.partition, &change.version);
         if self.header.registry == *registry {

@@ -43,8 +43,8 @@ impl Backlog {
         self.records.front().map(Message::offset)
     }
 
-    /// Whether the first has waited long enough, or comes no later than one that had; `still`: for how long those behind
-    /// have not come forward.
+    /// Whether the first has waited long enough, or comes no later than one that had; `still`: for how long those
+    /// behind have not come forward.
     pub(super) fn is_due(&self, still: Duration) -> bool {
         let is_passed = self.head_ms().is_some_and(|head_ms| Some(head_ms) <= self.passed_ms);
         is_passed || self.is_out_of_patience(still)
