@@ -5,8 +5,13 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::topics::{Isolation, Stored, Topics};
+use crate::trouble::Trouble;
+
+/// How long the broker is asked again where it does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running broker; one of our own is stopped with it.
 pub struct Broker {
@@ -20,6 +25,18 @@ pub struct Broker {
 #[must_use]
 pub fn script() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/kafka")
+}
+
+/// The answer to a question that a busy broker may leave unanswered for a while.
+fn answered<T>(ask: impl Fn() -> Result<T, Trouble>) -> T {
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(trouble) => assert!(Instant::now() < deadline, "{trouble}"),
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 impl Broker {
@@ -45,7 +62,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn ends(&self, topic: &str) -> Vec<(i64, i64)> {
-        self.topics.ends(topic, Isolation::Committed).unwrap()
+        answered(|| self.topics.ends(topic, Isolation::Committed))
     }
 
     /// Everything that a topic holds, by partition and offset.
@@ -54,7 +71,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn read(&self, topic: &str) -> Vec<Stored> {
-        self.topics.read(topic).unwrap()
+        answered(|| self.topics.read(topic))
     }
 
     /// What a group has committed of every partition of a topic.
@@ -63,7 +80,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn committed(&self, group: &str, topic: &str) -> Vec<Option<i64>> {
-        self.topics.committed(group, topic).unwrap()
+        answered(|| self.topics.committed(group, topic))
     }
 
     /// Removes all records of a topic's first partition, as if they had aged out.
@@ -86,7 +103,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn is_done(&self, group: &str, topics: &[String]) -> bool {
-        topics.iter().all(|topic| self.topics.reached(group, topic, &self.ends(topic)).unwrap())
+        topics.iter().all(|topic| answered(|| self.topics.reached(group, topic, &self.ends(topic))))
     }
 }
 

@@ -135,6 +135,7 @@ impl<'r> Round<'r> {
         let member = scene.member("m0", "all")?;
         let topics = [scene.topic("dispatch"), scene.topic("watch")];
         let watch = Watch::start(&self.stand.brokers, &self.stand.topics, &topics)?;
+        all_begun(&member, self.size.partitions as usize)?;
         let from = usage::Moment::now(&[member.id()], None);
         let (meant, pairs) = self.play(&scene, &watch).map_err(|trouble| with_log(&trouble, &member))?;
         let to = usage::Moment::now(&[member.id()], None);
@@ -156,6 +157,18 @@ impl<'r> Round<'r> {
         let raw = self.stand.raw_topic(&format!("{what}-{}", self.rate));
         self.stand.scene(&raw, "signal", Rules::TwoDevices, self.size.partitions)
     }
+}
+
+/// Waits until every shard has begun.
+fn all_begun(member: &Member, partitions: usize) -> Result<(), Trouble> {
+    let deadline = Instant::now() + FIRST_WITHIN;
+    while member.log().matches(" begun role=\"correlate\"").count() < partitions {
+        if Instant::now() >= deadline {
+            return Err(with_log(&Trouble::from("not every shard has begun"), member));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn with_log(trouble: &Trouble, member: &Member) -> Trouble {

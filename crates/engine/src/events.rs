@@ -14,7 +14,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, Timestamp};
+use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::ProducerContext;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -38,9 +38,7 @@ impl fmt::Display for TopicPartition {
 }
 
 /// What can wake a worker.
-pub enum Event<'m> {
-    /// A record was read.
-    Record(BorrowedMessage<'m>),
+pub enum Event {
     /// Partitions are ours from now on.
     Assigned(Vec<TopicPartition>),
     /// Partitions are to be given away; `lost`: somebody else has them already.
@@ -77,8 +75,8 @@ pub enum Event<'m> {
     Trouble(KafkaError),
     /// Time for what is to be done now and then.
     Tick,
-    /// Nothing happened for a moment.
-    Idle,
+    /// Nothing else is to be done: time to read the records that are there.
+    Quiet,
     /// The service is to end.
     Shutdown,
 }
@@ -86,19 +84,19 @@ pub enum Event<'m> {
 /// What callbacks noted and the worker has not yet seen, and what the client said last.
 #[derive(Default)]
 pub struct Noted {
-    events: Mutex<VecDeque<Event<'static>>>,
+    events: Mutex<VecDeque<Event>>,
     last_error: Mutex<Option<(KafkaError, String)>>,
     closing: AtomicBool,
 }
 
 impl Noted {
     /// The first event not yet seen.
-    pub fn next(&self) -> Option<Event<'static>> {
+    pub fn next(&self) -> Option<Event> {
         locked(&self.events).pop_front()
     }
 
     /// Notes an event.
-    pub fn push(&self, event: Event<'static>) {
+    pub fn push(&self, event: Event) {
         locked(&self.events).push_back(event);
     }
 

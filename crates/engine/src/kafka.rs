@@ -89,7 +89,7 @@ pub fn consumer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result
 /// A property that librdkafka does not know.
 pub fn producer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result<EventProducer, Failure> {
     let defaults = [
-        ("linger.ms", "2"),
+        ("linger.ms", "0"),
         ("compression.type", "lz4"),
         ("queue.buffering.max.messages", "1000000"),
         ("message.max.bytes", LARGEST_MESSAGE_BYTES),
@@ -281,7 +281,7 @@ pub fn connect(kafka: &Kafka, shutdown: &Shutdown) -> Result<EventConsumer, Fail
 }
 
 /// Lets callbacks run, and gives what they noted.
-fn poll_once(consumer: &EventConsumer, noted: &Noted) -> Option<Event<'static>> {
+fn poll_once(consumer: &EventConsumer, noted: &Noted) -> Option<Event> {
     // What a poll itself returns is trouble that was noted as the last error too.
     drop(consumer.poll(Duration::from_millis(1)));
     noted.next()

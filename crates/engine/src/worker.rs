@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use crate::batches::{Batches, Fetched};
 use crate::config::{Config, Kafka};
-use crate::events::{Answering, Event, Noted, TopicPartition};
+use crate::events::{Answering, Context, Event, Noted, TopicPartition};
 use crate::failure::Failure;
 use crate::gaps::Gap;
 use crate::kafka::{ANSWER_WAIT, EventConsumer, consumer, is_refusal, producer, refusal};
@@ -42,7 +43,8 @@ pub struct Worker<'a, T: Task> {
     task: T,
     // Dropped in this order.
     answering: Answering,
-    consumer: EventConsumer,
+    batches: Batches<Context>,
+    consumer: Arc<EventConsumer>,
     outlet: Outlet,
     noted: Arc<Noted>,
     kafka: Kafka,
@@ -77,7 +79,7 @@ impl<'a, T: Task> Worker<'a, T> {
     /// A client cannot be made.
     pub fn join(config: &Config, task: T, shutdown: &'a Shutdown) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
-        let consumer = consumer(&config.kafka, T::ROLE, &noted)?;
+        let consumer = Arc::new(consumer(&config.kafka, T::ROLE, &noted)?);
         let outlet = Outlet::new(producer(&config.kafka, T::ROLE, &noted)?, Arc::clone(&noted));
         let topics = task.topics();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -86,6 +88,7 @@ impl<'a, T: Task> Worker<'a, T> {
         Ok(Self {
             task,
             answering: Answering(Arc::clone(&noted)),
+            batches: Batches::of(&consumer),
             consumer,
             outlet,
             noted,
@@ -116,11 +119,7 @@ impl<'a, T: Task> Worker<'a, T> {
     /// A client is broken beyond repair.
     pub fn run(mut self) -> Result<serde_json::Value, Failure> {
         loop {
-            // The borrow of a record must end before the worker can change: its fields are taken one by one.
-            match next_event(&self.noted, &self.consumer, self.shutdown, &mut self.ticked_at) {
-                Event::Record(record) => {
-                    take(&mut self.task, &self.consumer, &mut self.held, &self.outlet, &record);
-                }
+            match self.next_event() {
                 Event::Assigned(partitions) => self.assigned(partitions),
                 Event::Revoked { partitions, lost } => self.revoked(&partitions, lost),
                 Event::Delivered { receipt, appended_ms } => self.delivered(receipt, appended_ms),
@@ -129,14 +128,60 @@ impl<'a, T: Task> Worker<'a, T> {
                 Event::CommitFailed(reason) => self.commit_failed(&reason),
                 Event::Trouble(error) => self.trouble(&error)?,
                 Event::Tick => self.tick(),
-                Event::Idle => {}
+                Event::Quiet => {
+                    self.read();
+                    self.outlet.poll(Duration::ZERO);
+                    self.take_waiting();
+                    self.begin_waiting();
+                }
                 Event::Shutdown => break,
             }
-            self.outlet.poll(Duration::ZERO);
-            self.take_waiting();
-            self.begin_waiting();
         }
         self.leave()
+    }
+
+    fn next_event(&mut self) -> Event {
+        if let Some(event) = self.noted.next() {
+            return event;
+        }
+        if self.shutdown.is_asked() {
+            return Event::Shutdown;
+        }
+        if self.ticked_at.elapsed() >= TICK_EVERY {
+            self.ticked_at = Instant::now();
+            return Event::Tick;
+        }
+        match self.consumer.poll(Duration::ZERO) {
+            Some(Err(error)) => Event::Trouble(error),
+            Some(Ok(record)) => {
+                // Its partition's queue was split before it was assigned.
+                tracing::error!(topic = record.topic(), "a record came by the group's own queue");
+                Event::Quiet
+            }
+            // What the poll itself noted comes first.
+            None => self.noted.next().unwrap_or(Event::Quiet),
+        }
+    }
+
+    /// Reads a batch of records, all of it before anything else happens: whatever becomes of their partitions next, the
+    /// client counts them as read.
+    fn read(&mut self) {
+        let mut wait = POLL_WAIT;
+        loop {
+            match self.batches.next(wait) {
+                Some(Ok(record)) => {
+                    take(&mut self.task, &self.consumer, &mut self.held, &self.outlet, &record);
+                }
+                Some(Err(failed)) => {
+                    self.noted.push(Event::Trouble(KafkaError::MessageConsumption(failed.code)));
+                }
+                None => return,
+            }
+            wait = Duration::ZERO;
+            if !self.batches.has_rest() {
+                return;
+            }
+        }
     }
 
     /// Takes what waited and may be taken now, earliest first, some at a time so that nothing else waits for it.
@@ -150,7 +195,7 @@ impl<'a, T: Task> Worker<'a, T> {
             let still = self.task.came_forward_at().elapsed();
             let due = |held: &Held<T::Shard>| held.stalled_until.is_none() && held.backlog.is_due(still);
             let Some(index) = may.then_some(index).or_else(|| self.held.iter().position(due)) else {
-                self.task.blocked(&self.consumer);
+                self.task.blocked();
                 return;
             };
             let held = &mut self.held[index];
@@ -227,7 +272,7 @@ impl<'a, T: Task> Worker<'a, T> {
         self.commit_what_is_done();
         self.begin_stalled_again();
         self.check_stopped();
-        self.task.tick(&self.consumer, &self.ours, &self.outlet);
+        self.task.tick(&self.ours, &self.outlet);
         self.begin_silent_again();
         let ours = |partition: &TopicPartition| self.ours.contains(partition);
         orphans::call_for(&self.orphans, &self.consumer, (T::ROLE, &self.task.topics()), ours);
@@ -271,35 +316,12 @@ impl<'a, T: Task> Worker<'a, T> {
     }
 }
 
-fn next_event<'c>(
-    noted: &Noted,
-    consumer: &'c EventConsumer,
-    shutdown: &Shutdown,
-    ticked_at: &mut Instant,
-) -> Event<'c> {
-    if let Some(event) = noted.next() {
-        return event;
-    }
-    if shutdown.is_asked() {
-        return Event::Shutdown;
-    }
-    if ticked_at.elapsed() >= TICK_EVERY {
-        *ticked_at = Instant::now();
-        return Event::Tick;
-    }
-    match consumer.poll(POLL_WAIT) {
-        Some(Ok(record)) => Event::Record(record),
-        Some(Err(error)) => Event::Trouble(error),
-        None => Event::Idle,
-    }
-}
-
 fn take<T: Task>(
     task: &mut T,
     consumer: &EventConsumer,
     held: &mut [Held<T::Shard>],
     outlet: &Outlet,
-    record: &BorrowedMessage<'_>,
+    record: &Fetched<'_>,
 ) {
     let is_its = |held: &Held<T::Shard>| {
         held.partition.partition == record.partition() && *held.partition.topic == *record.topic()
@@ -312,10 +334,23 @@ fn take<T: Task>(
     let timestamp_ms = record.timestamp().to_millis().unwrap_or(i64::MIN);
     let place = Place { partition: &held[index].partition, offset: record.offset(), timestamp_ms };
     if held[index].has_waiting() || !task.may_take(place, held) {
-        held[index].backlog.push(record.detach());
+        held[index].backlog.push(owned(record));
     } else {
         let held = &mut held[index];
         held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
         suspects::take(task, consumer, record, held, outlet);
     }
+}
+
+/// A copy that may wait.
+fn owned(record: &Fetched<'_>) -> OwnedMessage {
+    OwnedMessage::new(
+        record.payload().map(<[u8]>::to_vec),
+        record.key().map(<[u8]>::to_vec),
+        record.topic().to_owned(),
+        record.timestamp(),
+        record.partition(),
+        record.offset(),
+        record.headers().cloned(),
+    )
 }

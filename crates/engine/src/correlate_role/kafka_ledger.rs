@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -24,7 +25,7 @@ use crate::kafka::{
 use crate::kill_points;
 
 /// Transactional ids of one partition, used in turn.
-const IDS: usize = 2;
+const IDS: usize = 4;
 /// How long each step of a transaction may take before its outcome counts as unknown.
 const STEP_WAIT: Duration = Duration::from_secs(10);
 /// How long a predecessor's open transaction may take to end.
@@ -35,8 +36,9 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 const TAIL_WAIT: Duration = Duration::from_secs(3);
 /// How often a long restore says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// How long one look at the producer's queue takes.
-const LOOK: Duration = Duration::from_micros(200);
+/// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
+/// spin on a core that the broker could use.
+const LOOK_EVERY: Duration = Duration::from_micros(100);
 
 /// Counts the messages that a producer gave up.
 #[derive(Default)]
@@ -136,7 +138,7 @@ impl KafkaLedger {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if began.elapsed() < STEP_WAIT =>
                 {
-                    producer.poll(LOOK);
+                    look(producer);
                     record = back;
                 }
                 Err((error, _)) => return Err(trouble(&error, &format!("topic {}: write", outgoing.topic))),
@@ -152,7 +154,7 @@ impl KafkaLedger {
             if began.elapsed() >= STEP_WAIT {
                 return Err(Trouble::Anew("messages of the transaction are not acknowledged".to_owned()));
             }
-            producer.poll(LOOK);
+            look(producer);
         }
         match producer.context().messages.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -181,7 +183,7 @@ impl KafkaLedger {
                     }
                     break;
                 }
-                std::thread::sleep(Duration::from_millis(5));
+                thread::sleep(Duration::from_millis(5));
             }
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(|error| anew(&error, "assign"))?;
@@ -214,16 +216,23 @@ impl KafkaLedger {
 impl Ledger for KafkaLedger {
     fn fence(&mut self) -> Result<(), Trouble> {
         self.producers.clear();
-        for number in 0..IDS {
-            let id = self.transactional_id(number);
+        let begin = |id: String| {
             let config: ClientConfig = transactional(&self.kafka, &id);
             let made: Result<TransactionalProducer, _> = config.create_with_context(GivenUp::default());
             let producer = made.map_err(|error| Trouble::Unusable(error.to_string()))?;
             producer
                 .init_transactions(FENCE_WAIT)
                 .map_err(|error| trouble(&error, &format!("transactional id {id}")))?;
-            self.producers.push(producer);
-        }
+            Ok(producer)
+        };
+        // Side by side: each waits for the broker, and longest where something was left open.
+        let begun: Result<Vec<_>, Trouble> = thread::scope(|scope| {
+            let ids = (0..IDS).map(|number| self.transactional_id(number));
+            let begun: Vec<_> = ids.map(|id| scope.spawn(move || begin(id))).collect();
+            let panicked = |_| Err(Trouble::Anew("a transactional id was not begun".to_owned()));
+            begun.into_iter().map(|one| one.join().unwrap_or_else(panicked)).collect()
+        });
+        self.producers = begun?;
         Ok(())
     }
 
@@ -344,6 +353,12 @@ impl Outgoing<'_> {
         }
         record
     }
+}
+
+/// Lets the client report, and gives it a moment.
+fn look(producer: &TransactionalProducer) {
+    producer.poll(Duration::ZERO);
+    thread::sleep(LOOK_EVERY);
 }
 
 fn watermarks(reader: &EventConsumer, topic: &str, partition: i32) -> Result<(i64, i64), Trouble> {

@@ -153,7 +153,7 @@ impl<'a> Correlation<'a> {
         self.leave()
     }
 
-    fn next_event(&self) -> Event<'static> {
+    fn next_event(&self) -> Event {
         if let Some(event) = self.noted.next() {
             return event;
         }
@@ -162,9 +162,9 @@ impl<'a> Correlation<'a> {
             Some(Ok(record)) => {
                 // Its partition's queue was split before it was assigned.
                 tracing::error!(topic = record.topic(), "a record came by the group's own queue");
-                Event::Idle
+                Event::Quiet
             }
-            None => Event::Idle,
+            None => Event::Quiet,
         }
     }
 

@@ -10,8 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
 
 use super::header;
@@ -21,6 +20,7 @@ use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use super::silence::Silence;
 use crate::attempts::{self, Attempts, Entry};
+use crate::batches::Batches;
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
 use crate::gaps::{self, Gap};
@@ -115,8 +115,10 @@ impl Seat {
     /// The client has no queue for it, or the system no thread.
     pub fn take(number: u64, partition: TopicPartition, office: &Office, wait: Duration) -> Result<Self, String> {
         // Before the partition is assigned, so that none of its records goes to the group's own queue.
-        let queue = office.consumer.split_partition_queue(&partition.topic, partition.partition);
-        let queue = queue.ok_or_else(|| format!("{partition} has no queue"))?;
+        let mut queue = Batches::of(&office.consumer);
+        if !queue.add(&partition.topic, partition.partition) {
+            return Err(format!("{partition} has no queue"));
+        }
         let orders = Arc::new(AtomicU8::new(GO_ON));
         let (seen, of_read_back) = channel();
         let mut holder = Holder {
@@ -128,7 +130,7 @@ impl Seat {
             counters: Counters::default(),
             told_at: Instant::now(),
         };
-        let run = move || holder.run(&queue, wait);
+        let run = move || holder.run(queue, wait);
         let name = format!("shard {}", partition.partition);
         let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| error.to_string())?;
         Ok(Self { number, partition, is_reading: false, counters: Counters::default(), orders, seen, thread })
@@ -169,12 +171,14 @@ struct Holder {
 }
 
 impl Holder {
-    fn run(&mut self, queue: &PartitionQueue<Context>, wait: Duration) {
+    fn run(&mut self, mut queue: Batches<Context>, wait: Duration) {
         let began = Instant::now();
         while began.elapsed() < wait && self.ordered() == GO_ON {
             std::thread::sleep(QUEUE_WAIT.min(wait));
         }
-        let trouble = self.hold(queue).err();
+        let trouble = self.hold(&mut queue).err();
+        // Before anybody takes the seat again, with the same queue.
+        drop(queue);
         // The loop may have ended before us.
         let counters = Box::new(self.counters);
         let _ = self.office.reports.send(Report::Ended { seat: self.number, trouble, counters });
@@ -194,7 +198,7 @@ impl Holder {
         self.orders.load(Ordering::Acquire)
     }
 
-    fn hold(&mut self, queue: &PartitionQueue<Context>) -> Result<(), Trouble> {
+    fn hold(&mut self, queue: &mut Batches<Context>) -> Result<(), Trouble> {
         if self.ordered() != GO_ON {
             return Ok(());
         }
@@ -283,7 +287,7 @@ impl Holder {
 
     fn work(
         &mut self,
-        queue: &PartitionQueue<Context>,
+        queue: &mut Batches<Context>,
         shard: &mut Shard,
         ledger: &mut KafkaLedger,
         watch: &mut Watch,
@@ -321,14 +325,15 @@ impl Holder {
     /// transaction.
     fn take(
         &self,
-        queue: &PartitionQueue<Context>,
+        queue: &mut Batches<Context>,
         shard: &mut Shard,
         watch: &mut Watch,
         wait: Duration,
     ) -> Result<(usize, bool), Trouble> {
         let mut taken = 0;
-        let mut next = queue.poll(wait);
-        while let Some(read) = next {
+        let mut wait = wait;
+        while let Some(read) = queue.next(wait) {
+            wait = Duration::ZERO;
             match read {
                 Ok(record) => {
                     let payload = record.payload().unwrap_or_default();
@@ -340,22 +345,23 @@ impl Holder {
                         if entry == Entry::Condemned || watch.attempts.ends_with(incoming.offset) {
                             return Ok((taken, true));
                         }
-                        next = queue.poll(Duration::ZERO);
                         continue;
                     }
                     kill_points::taking(payload);
                     shard.take(&incoming);
                 }
-                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                Err(failed) if failed.code == RDKafkaErrorCode::AutoOffsetReset => {
                     let (low, high) = self.beginning()?.log;
                     return Err(Trouble::Gap { next: shard.next_offset(), low, high });
                 }
-                Err(error) => tracing::debug!(partition = %self.partition, %error, "trouble with reading; trying on"),
+                Err(failed) => {
+                    let (partition, code) = (&self.partition, failed.code);
+                    tracing::debug!(%partition, %code, "trouble with reading; trying on");
+                }
             }
             if taken >= MOST_RECORDS {
                 break;
             }
-            next = queue.poll(Duration::ZERO);
         }
         Ok((taken, false))
     }

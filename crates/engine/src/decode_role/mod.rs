@@ -10,6 +10,7 @@ pub mod held_back;
 pub mod passage;
 mod refusal;
 pub mod survey;
+pub mod surveyor;
 pub mod tick;
 
 use std::collections::BTreeSet;
@@ -26,7 +27,6 @@ use crate::attempts::NOBODY_SURVIVES;
 use crate::config::{Config, Forward, RawTopic};
 use crate::dead_letter;
 use crate::events::TopicPartition;
-use crate::kafka::EventConsumer;
 use crate::outlet::{Answer, Outlet, Receipt};
 use crate::sources::Rules;
 use crate::worker::{Held, Place, Rarely, Task};
@@ -36,6 +36,7 @@ use changes::Changes;
 use following::Following;
 use passage::Passage;
 use survey::Survey;
+use surveyor::Surveyor;
 use tick::TickAuthor;
 
 /// The role's word: its group is `<group>.decode`.
@@ -46,6 +47,9 @@ const LARGEST_SIGNAL_BYTES: usize = 1_000_000;
 
 /// How often the broker is asked how far all partitions are, where nothing waits for the answer.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long after a tick the next answer makes another: a little less, so that none is left out.
+const TICK_AFTER: Duration = Duration::from_millis(800);
 
 /// And how often where something does.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -102,6 +106,9 @@ pub struct Decode {
     counters: Counters,
     tick: TickAuthor,
     survey: Survey,
+    surveyor: Surveyor,
+    /// What the broker said of its clock while a survey was awaited: silence up to then is not known to be any.
+    unheard: Option<Answer>,
     looked_at: Option<Instant>,
     /// Whether the last look was answered.
     is_surveyed: bool,
@@ -128,6 +135,8 @@ impl Decode {
             counters: Counters::default(),
             tick: TickAuthor::new(config),
             survey: Survey::new(config),
+            surveyor: Surveyor::start(config, ROLE),
+            unheard: None,
             looked_at: None,
             is_surveyed: false,
             ticked_at: None,
@@ -166,15 +175,39 @@ impl Decode {
         limit_ms(own.chain([candidate]), others_ms, self.rules.policy.clock.max_behind_ms)
     }
 
-    fn look(&mut self, consumer: &EventConsumer) {
-        let looked = self.survey.look(consumer);
-        self.is_surveyed = looked.is_ok();
-        if let Err(error) = looked
-            && self.trouble.is_due()
-        {
-            tracing::warn!(%error, "how far the raw partitions are is not known; no tick meanwhile");
+    /// Asks how far all partitions are, unless that was asked so long ago at most.
+    fn look_after(&mut self, pause: Duration) {
+        if !self.surveyor.is_asked() && self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= pause) {
+            self.looked_at = Some(Instant::now());
+            self.surveyor.ask();
         }
-        self.looked_at = Some(Instant::now());
+    }
+
+    /// Hears the answer; whether one came.
+    fn hear(&mut self) -> bool {
+        let Some(looked) = self.surveyor.hear() else { return false };
+        self.is_surveyed = looked.is_ok();
+        match looked {
+            Ok(survey) => self.survey = survey,
+            Err(error) if self.trouble.is_due() => {
+                tracing::warn!(error, "how far the raw partitions are is not known; no tick meanwhile");
+            }
+            Err(_) => {}
+        }
+        true
+    }
+
+    fn is_tick_due(&self) -> bool {
+        self.ticked_at.is_none_or(|ticked_at| ticked_at.elapsed() >= TICK_AFTER)
+    }
+
+    /// Takes in what the broker said of its clock, once the survey before it has been made use of.
+    fn take_in_clock(&mut self) {
+        if !self.surveyor.is_asked()
+            && let Some(answer) = self.unheard.take()
+        {
+            self.tick.answered(answer);
+        }
     }
 
     fn count_flaws(&mut self, signal: &Signal) {
@@ -205,7 +238,8 @@ impl Task for Decode {
     }
 
     fn answered(&mut self, answer: Answer) {
-        self.tick.answered(answer);
+        self.unheard = Some(answer);
+        self.take_in_clock();
     }
 
     fn take<M: Message>(&mut self, record: &M, held: &mut Held<Inflow>, outlet: &Outlet) {
@@ -306,27 +340,29 @@ impl Task for Decode {
         self.survey.end(partition)
     }
 
-    fn blocked(&mut self, consumer: &EventConsumer) {
-        if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK_AGAIN_AFTER) {
-            self.look(consumer);
+    fn blocked(&mut self) {
+        // An answer that a tick waits for is left to it.
+        if !self.is_tick_due() {
+            self.hear();
+            self.take_in_clock();
         }
+        self.look_after(LOOK_AGAIN_AFTER);
     }
 
-    fn tick(&mut self, consumer: &EventConsumer, ours: &BTreeSet<TopicPartition>, outlet: &Outlet) {
+    fn tick(&mut self, ours: &BTreeSet<TopicPartition>, outlet: &Outlet) {
         if let Some(version) = self.following.next(&self.rules.registry.name) {
             tracing::info!(role = ROLE, registry = %version.name, "signals go where this registry says");
             self.rules.registry = version;
         }
-        if self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK_EVERY) {
-            self.look(consumer);
-        }
         // What is not known now may have changed since it was: silence that nobody listened to is none.
-        if self.is_surveyed && self.ticked_at.is_none_or(|ticked_at| ticked_at.elapsed() >= LOOK_EVERY) {
+        if self.hear() && self.is_surveyed && self.is_tick_due() {
             self.ticked_at = Some(Instant::now());
             let round = self.tick.write(&self.survey, |partition| ours.contains(partition), outlet);
             self.counters.ticks += u64::from(round.is_written);
             self.counters.held_back += round.newly_late;
         }
+        self.take_in_clock();
+        self.look_after(LOOK_EVERY);
     }
 
     fn counters(&self) -> serde_json::Value {

@@ -32,6 +32,7 @@ pub struct Standing {
 }
 
 /// How far all raw partitions are.
+#[derive(Clone)]
 pub struct Survey {
     raw_topics: Vec<String>,
     signals_topic: String,

@@ -105,6 +105,7 @@ impl<T: Task> Worker<'_, T> {
         let counters = self.task.counters();
         drop(self.answering);
         // Leaves the group: the others need not wait for the session's time.
+        drop(self.batches);
         drop(self.consumer);
         tracing::info!(role = T::ROLE, counters = %counters, "ended");
         Ok(counters)

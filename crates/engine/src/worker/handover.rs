@@ -42,6 +42,9 @@ impl<T: Task> Worker<'_, T> {
             let begun = all.clone().and_then(|all| self.begin(&partition, &all));
             match begun {
                 Ok(Ok(held)) => {
+                    // Before it is assigned, so that none of its records goes to the group's own queue.
+                    let added = self.batches.add(&partition.topic, partition.partition);
+                    assert!(added, "{partition} has no queue");
                     let offset = Offset::Offset(held.beginning.done.offset);
                     list.add_partition_offset(&partition.topic, partition.partition, offset)
                         .expect("an offset that a broker gave is not negative");

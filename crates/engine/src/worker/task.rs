@@ -9,7 +9,7 @@ use super::backlog::Backlog;
 use crate::attempts::Attempts;
 use crate::decode_role::passage::Passage;
 use crate::events::TopicPartition;
-use crate::kafka::{Committed, EventConsumer};
+use crate::kafka::Committed;
 use crate::outlet::{Answer, Outlet};
 use crate::progress::{Position, Progress};
 
@@ -62,7 +62,7 @@ pub trait Task {
     fn end_of(&self, partition: &TopicPartition) -> Option<i64>;
 
     /// Records wait, and none of them may be taken.
-    fn blocked(&mut self, consumer: &EventConsumer);
+    fn blocked(&mut self);
 
     /// Takes a record: its number in `progress` is in the receipt of everything made of it.
     fn take<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
@@ -71,7 +71,7 @@ pub trait Task {
     fn condemn<M: Message>(&mut self, record: &M, held: &mut Held<Self::Shard>, outlet: &Outlet);
 
     /// What is to be done a few times a second; `ours`: what the group gave us, begun or not.
-    fn tick(&mut self, consumer: &EventConsumer, ours: &BTreeSet<TopicPartition>, outlet: &Outlet);
+    fn tick(&mut self, ours: &BTreeSet<TopicPartition>, outlet: &Outlet);
 
     /// One JSON object of everything counted.
     fn counters(&self) -> serde_json::Value;
