@@ -70,18 +70,16 @@ fn resident() -> Option<u64> {
 /// All inputs through a correlator that has heard nothing yet; draining is not part of it.
 fn correlate(mut correlator: Correlator, inputs: &[Input]) -> (Correlator, Vec<Decision>) {
     let mut decisions = Vec::new();
-    for input in inputs {
-        // A rejected signal is counted by the correlator.
-        let _ = correlator.take(black_box(input), &mut decisions);
-    }
+    // A rejected signal is counted by the correlator.
+    correlator.take_all(black_box(inputs), &mut decisions, |_, _, _| {});
     (correlator, decisions)
 }
 
 impl Bench {
     fn fresh(&self, registry: &Arc<Registry>) -> Correlator {
         let correlator = Correlator::new(Arc::clone(registry), Arc::clone(&self.policy));
-        // The index of who is near whom is made when it is first asked for; a service that runs has it.
-        let _ = registry.neighbours(0, 1.0);
+        // Whose panel is whose is settled when it is first asked; a service that runs knows it.
+        let _ = registry.panel_of(0);
         correlator
     }
 

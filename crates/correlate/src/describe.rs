@@ -81,7 +81,7 @@ impl Scribe<'_> {
         };
         Decision {
             decision: kind,
-            incident: Some(incident.id.to_string()),
+            incident: Some(incident.id.text()),
             revision: Some(incident.revision + 1),
             region: self.region.to_owned(),
             state: Some(Box::new(state)),
@@ -119,8 +119,8 @@ impl Scribe<'_> {
     /// By event time, device, kind and arrival.
     fn order(&self, one: (&Voice, &Piece), other: (&Voice, &Piece)) -> Ordering {
         let rest = |(voice, piece): (&Voice, &Piece)| (voice.kind.word(), piece.arrival);
-        let id = |(voice, _): (&Voice, &Piece)| voice.device.id(self.registry).to_owned();
-        one.1.at_ms.cmp(&other.1.at_ms).then_with(|| id(one).cmp(&id(other))).then_with(|| rest(one).cmp(&rest(other)))
+        let devices = || one.0.device.id(self.registry).cmp(other.0.device.id(self.registry));
+        one.1.at_ms.cmp(&other.1.at_ms).then_with(devices).then_with(|| rest(one).cmp(&rest(other)))
     }
 
     /// A piece of evidence as decisions show it.
@@ -160,7 +160,7 @@ fn related(incidents: &Incidents, slot: Slot, before: &[Before]) -> Vec<String> 
     let mut ids: Vec<IncidentId> = now.chain(then).map(|other| incidents.get(other).id).collect();
     ids.sort_unstable();
     ids.dedup();
-    ids.into_iter().map(|id| id.to_string()).collect()
+    ids.into_iter().map(IncidentId::text).collect()
 }
 
 fn owned(text: &Option<Box<str>>) -> Option<String> {

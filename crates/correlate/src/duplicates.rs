@@ -2,18 +2,21 @@
 //!
 //! Nearly all that is remembered are heartbeats and readings, which do nothing; they are remembered all the same, for
 //! their duplicates are counted. So it must be cheap: a statement is stored once, in the order of arrival, and found by
-//! its number from a table of hashes; a signal is looked up by what it borrows, and only what is accepted is copied.
+//! its number from a table of hashes; a signal is looked up by what it borrows, and only what is accepted is copied. What
+//! registered devices say without an id of its own or a place, nearly everything, is kept as numbers.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 
+use fenghuo_model::registry::DeviceIdx;
 use fenghuo_model::{Kind, Signal};
 use hashbrown::HashTable;
 
 use crate::evidence::DeviceKey;
 
 /// What makes two signals the same statement.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) device: DeviceKey,
     pub(crate) kind: Kind,
@@ -25,16 +28,45 @@ pub(crate) struct Statement {
 }
 
 /// What tells the statements of one device and kind apart.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Identity {
     Id(Box<str>),
     EventTime(i64),
 }
 
+/// A statement as it is remembered.
+#[derive(Debug)]
+enum Kept {
+    /// A registered device's that only its event time tells from others.
+    Plain {
+        device: DeviceIdx,
+        kind: Kind,
+        test: bool,
+        at_ms: i64,
+    },
+    Whole(Box<Statement>),
+}
+
+/// Who states something, borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Who<'s> {
+    Registered(DeviceIdx),
+    Stranger(&'s str),
+}
+
+impl<'s> Who<'s> {
+    fn of(device: &'s DeviceKey) -> Self {
+        match device {
+            DeviceKey::Registered(device) => Self::Registered(*device),
+            DeviceKey::Stranger(name) => Self::Stranger(name),
+        }
+    }
+}
+
 /// What makes two signals the same statement, borrowed from wherever it stands.
 #[derive(PartialEq, Eq, Hash)]
 struct Told<'s> {
-    device: &'s DeviceKey,
+    device: Who<'s>,
     kind: Kind,
     test: bool,
     building: Option<&'s str>,
@@ -45,6 +77,7 @@ struct Told<'s> {
 
 impl<'s> Told<'s> {
     fn by(signal: &'s Signal, device: &'s DeviceKey, at_ms: i64) -> Self {
+        let device = Who::of(device);
         Self {
             device,
             kind: signal.kind,
@@ -55,9 +88,14 @@ impl<'s> Told<'s> {
         }
     }
 
-    fn stored(&self) -> Statement {
-        Statement {
-            device: self.device.clone(),
+    fn stored(&self, device: &DeviceKey) -> Kept {
+        if let Self { device: Who::Registered(device), building: None, location: None, identity: Err(at_ms), .. } =
+            *self
+        {
+            return Kept::Plain { device, kind: self.kind, test: self.test, at_ms };
+        }
+        Kept::Whole(Box::new(Statement {
+            device: device.clone(),
             kind: self.kind,
             test: self.test,
             building: self.building.map(Into::into),
@@ -66,6 +104,36 @@ impl<'s> Told<'s> {
                 Ok(id) => Identity::Id(id.into()),
                 Err(at_ms) => Identity::EventTime(at_ms),
             },
+        }))
+    }
+}
+
+impl Kept {
+    fn told(&self) -> Told<'_> {
+        match self {
+            Self::Plain { device, kind, test, at_ms } => Told {
+                device: Who::Registered(*device),
+                kind: *kind,
+                test: *test,
+                building: None,
+                location: None,
+                identity: Err(*at_ms),
+            },
+            Self::Whole(statement) => statement.told(),
+        }
+    }
+
+    fn statement(&self) -> Cow<'_, Statement> {
+        match self {
+            Self::Plain { device, kind, test, at_ms } => Cow::Owned(Statement {
+                device: DeviceKey::Registered(*device),
+                kind: *kind,
+                test: *test,
+                building: None,
+                location: None,
+                identity: Identity::EventTime(*at_ms),
+            }),
+            Self::Whole(statement) => Cow::Borrowed(&**statement),
         }
     }
 }
@@ -73,7 +141,7 @@ impl<'s> Told<'s> {
 impl Statement {
     fn told(&self) -> Told<'_> {
         Told {
-            device: &self.device,
+            device: Who::of(&self.device),
             kind: self.kind,
             test: self.test,
             building: self.building.as_deref(),
@@ -92,7 +160,7 @@ struct Accepted {
     /// When, on the region's clock.
     at_ms: i64,
     hash: u64,
-    statement: Statement,
+    statement: Kept,
 }
 
 /// The accepted signals of the last horizon of a region's clock.
@@ -125,10 +193,10 @@ impl Duplicates {
     }
 
     /// Those remembered from a number on, with when they were accepted, in that order.
-    pub(crate) fn since(&self, number: u64) -> impl ExactSizeIterator<Item = (i64, &Statement)> {
+    pub(crate) fn since(&self, number: u64) -> impl ExactSizeIterator<Item = (i64, Cow<'_, Statement>)> {
         let skipped = usize::try_from(number.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
         let remembered = self.order.range(skipped.min(self.order.len())..);
-        remembered.map(|accepted| (accepted.at_ms, &accepted.statement))
+        remembered.map(|accepted| (accepted.at_ms, accepted.statement.statement()))
     }
 
     /// Begins again where the first that is remembered has this number.
@@ -137,8 +205,9 @@ impl Duplicates {
     }
 
     /// Puts one back behind those before it.
-    pub(crate) fn put_back(&mut self, accepted_ms: i64, statement: Statement) {
-        let hash = self.hasher.hash_one(statement.told());
+    pub(crate) fn put_back(&mut self, accepted_ms: i64, statement: &Statement) {
+        let told = statement.told();
+        let (hash, statement) = (self.hasher.hash_one(&told), told.stored(&statement.device));
         self.push(Accepted { at_ms: accepted_ms, hash, statement });
     }
 
@@ -193,7 +262,7 @@ impl Duplicates {
         if numbers.find(hash, |number| numbered(order, *forgotten, *number).statement.told() == told).is_some() {
             return true;
         }
-        self.push(Accepted { at_ms: clock_ms, hash, statement: told.stored() });
+        self.push(Accepted { at_ms: clock_ms, hash, statement: told.stored(device) });
         false
     }
 

@@ -33,6 +33,14 @@ impl IncidentId {
     }
 }
 
+impl IncidentId {
+    /// As it is published.
+    pub(crate) fn text(self) -> String {
+        let digit = |place: u32| char::from_digit((self.0 >> (4 * place) & 15) as u32, 16);
+        (0..16).rev().filter_map(digit).collect()
+    }
+}
+
 impl fmt::Display for IncidentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -115,13 +115,15 @@ impl<'j> Bench<'j> {
             .filter(|origin| self.allows_premises(rule, self.incidents.building(*origin)));
         // Nothing happens before what joined, and what is older than the window then counts no more.
         let oldest_ms = joined.at_ms - rule.window_ms;
-        let origins: Vec<Lit> = allowed.clone().filter(|origin| near.has_candidate(*origin, oldest_ms)).collect();
+        let mut origins: Vec<Lit> = Vec::with_capacity(near.near(joined.lit).len());
+        origins.extend(allowed.clone().filter(|origin| near.has_candidate(*origin, oldest_ms)));
         if origins.is_empty() {
             return None;
         }
         let holding_at = |instant_ms: i64| {
             let earliest = |origin: Lit| Some((self.earliest_alive_ms(rule, reach, origin, instant_ms)?, origin));
-            let mut in_turn: Vec<(i64, Lit)> = origins.iter().copied().filter_map(earliest).collect();
+            let mut in_turn: Vec<(i64, Lit)> = Vec::with_capacity(origins.len());
+            in_turn.extend(origins.iter().copied().filter_map(earliest));
             let id = |origin: Lit| &self.registry.building(self.incidents.building(origin)).id;
             let first =
                 |one: &(i64, Lit), other: &(i64, Lit)| one.0.cmp(&other.0).then_with(|| id(one.1).cmp(id(other.1)));
@@ -154,7 +156,8 @@ impl<'j> Bench<'j> {
     /// The buildings whose evidence supports a neighbourhood rule around an origin at an instant, if it then holds.
     fn supporting(&self, rule: &Rule, reach: Reach, origin: Lit, instant_ms: i64) -> Option<Vec<Lit>> {
         let lit = self.incidents.neighbourhoods.within(origin, reach);
-        let supporting: Vec<Lit> = lit.filter(|lit| self.is_alive(rule, reach, *lit, instant_ms)).collect();
+        let mut supporting: Vec<Lit> = Vec::with_capacity(self.incidents.neighbourhoods.near(origin).len());
+        supporting.extend(lit.filter(|lit| self.is_alive(rule, reach, *lit, instant_ms)));
         if supporting.len() < rule.min_buildings as usize {
             return None;
         }

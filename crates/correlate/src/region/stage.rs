@@ -218,7 +218,7 @@ impl Stage<'_> {
         let (kind, clock_ms) = (DecisionKind::Merged, self.clock_ms);
         let mut decision = scribe.decision_before(self.incidents, other, kind, clock_ms, &self.turn.before);
         if let Some(state) = &mut decision.state {
-            state.into = Some(self.incidents.get(slot).id.to_string());
+            state.into = Some(self.incidents.get(slot).id.text());
         }
         scribe.look_at(self.incidents, slot);
         let ended = self.incidents.take_in(slot, other, clock_ms);

@@ -143,7 +143,7 @@ impl Region {
                 written.accepted_to = written.accepted_to.max(at + 1);
                 if at >= first {
                     let (accepted_ms, statement) = self.statement(record, stored)?;
-                    self.duplicates.put_back(accepted_ms, statement);
+                    self.duplicates.put_back(accepted_ms, &statement);
                 }
             }
         }

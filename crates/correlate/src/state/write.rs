@@ -102,10 +102,10 @@ impl Region {
             out.push(StateChange { key: key(number), value: None });
         }
         let from = written.accepted_to.max(first);
-        let fresh = self.duplicates.since(from);
-        if fresh.len() > 0 {
-            let records: Vec<AcceptedRecord<'_>> =
-                fresh.map(|(accepted_ms, statement)| accepted_record(accepted_ms, statement, &self.registry)).collect();
+        let fresh: Vec<_> = self.duplicates.since(from).collect();
+        if !fresh.is_empty() {
+            let records = fresh.iter().map(|(at_ms, statement)| accepted_record(*at_ms, statement, &self.registry));
+            let records: Vec<AcceptedRecord<'_>> = records.collect();
             out.push(StateChange { key: key(from), value: Some(envelope::write(&records)) });
             written.chunks.push_back(from);
         }

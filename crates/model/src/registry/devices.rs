@@ -43,6 +43,22 @@ struct Row {
     sensor: Sensor,
 }
 
+impl Row {
+    /// Where its id stands in the text.
+    fn id(&self) -> Option<(usize, usize)> {
+        Some((self.text_at, self.text_at + self.id_length as usize))
+    }
+
+    /// Where its address stands, if it has one.
+    fn address(&self) -> Option<(usize, usize)> {
+        let from = self.text_at + self.id_length as usize;
+        (self.address_length != ABSENT).then(|| (from, from + self.address_length as usize))
+    }
+}
+
+/// So many names are looked up at once.
+pub(super) const LOOKED_UP_AT_ONCE: usize = 32;
+
 /// The length of a text that is not there; no line is so long.
 const ABSENT: u32 = u32::MAX;
 
@@ -83,6 +99,49 @@ impl Devices {
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Device<'_>> {
         (0..self.rows.len()).map(|number| self.get(dense(number).expect("only so many were added")))
+    }
+
+    pub(super) fn sensor(&self, device: DeviceIdx) -> Sensor {
+        self.rows[device as usize].sensor
+    }
+
+    /// The device of that id, else of that address: the name is hashed once.
+    pub(super) fn by_name(&self, name: &str) -> Option<DeviceIdx> {
+        let hash = self.hasher.hash_one(name);
+        let is_id = |device: &DeviceIdx| self.is_text(self.rows[*device as usize].id(), name);
+        let is_address = |device: &DeviceIdx| self.is_text(self.rows[*device as usize].address(), name);
+        self.by_id.find(hash, is_id).or_else(|| self.by_address.find(hash, is_address)).copied()
+    }
+
+    /// Looks up several names at once, in `found`, which is as long: no look-up waits for what the one before fetches
+    /// from memory. Each step is taken for all of them before the next.
+    pub(super) fn by_names<'n>(&self, names: impl Iterator<Item = &'n str> + Clone, found: &mut [Option<DeviceIdx>]) {
+        // Who it is if it is anybody: names that only share a few bits of a hash are rare.
+        for (name, found) in names.clone().zip(&mut *found) {
+            let hash = self.hasher.hash_one(name);
+            *found = self.by_id.iter_hash(hash).chain(self.by_address.iter_hash(hash)).next().copied();
+        }
+        let mut ends = [0_usize; LOOKED_UP_AT_ONCE];
+        for (found, end) in found.iter().zip(&mut ends) {
+            *end = found.map_or(0, |device| self.rows[device as usize].text_at);
+        }
+        let mut sum = 0_u8;
+        for at in &ends[..found.len().min(LOOKED_UP_AT_ONCE)] {
+            sum ^= self.text.as_bytes().get(*at).copied().unwrap_or(0);
+        }
+        std::hint::black_box(sum);
+        for (name, found) in names.zip(found) {
+            let is_it = |device: &DeviceIdx| {
+                let row = &self.rows[*device as usize];
+                self.is_text(row.id(), name)
+            };
+            // An address counts only where no device has the name as its id.
+            *found = found.filter(is_it).or_else(|| self.by_name(name));
+        }
+    }
+
+    fn is_text(&self, span: Option<(usize, usize)>, text: &str) -> bool {
+        span.is_some_and(|(from, to)| &self.text.as_bytes()[from..to] == text.as_bytes())
     }
 
     pub(super) fn by_id(&self, id: &str) -> Option<DeviceIdx> {

@@ -119,7 +119,23 @@ impl Registry {
     /// The device that goes by that name: its id, else its address.
     #[must_use]
     pub fn device_by_name(&self, name: &str) -> Option<DeviceIdx> {
-        self.devices.by_id(name).or_else(|| self.devices.by_address(name))
+        self.devices.by_name(name)
+    }
+
+    /// [`Self::device_by_name`] for several names, each appended to `found`: where the registry is larger than the
+    /// processor's caches, they wait for memory together instead of one after the other.
+    pub fn devices_by_names<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str> + Clone,
+        found: &mut Vec<Option<DeviceIdx>>,
+    ) {
+        let mut rest = names.peekable();
+        while rest.peek().is_some() {
+            let some: Vec<&str> = rest.by_ref().take(devices::LOOKED_UP_AT_ONCE).collect();
+            let from = found.len();
+            found.resize(from + some.len(), None);
+            self.devices.by_names(some.iter().copied(), &mut found[from..]);
+        }
     }
 
     /// The name of a building's region.

@@ -62,7 +62,7 @@ impl Registry {
             return Sensor::Operator;
         }
         let own = signal.sensor.filter(|sensor| *sensor != Sensor::Unknown);
-        own.or_else(|| device.map(|device| self.device(device).sensor)).unwrap_or(Sensor::Unknown)
+        own.or_else(|| device.map(|device| self.devices.sensor(device))).unwrap_or(Sensor::Unknown)
     }
 
     fn building_of_longest_prefix(&self, device: &str) -> Option<BuildingIdx> {
