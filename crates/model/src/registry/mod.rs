@@ -3,14 +3,18 @@
 //! Ids become integers once, when the file is read. Whoever works with a building or device holds its [`BuildingIdx`]
 //! or [`DeviceIdx`]; strings come back only in what is published.
 
+mod ahead;
 mod datum;
 mod devices;
+mod line;
 mod place;
 mod read;
 mod spatial;
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashTable;
 
 use crate::words::Premises;
 
@@ -66,7 +70,9 @@ pub struct Registry {
     buildings: Vec<Building>,
     devices: devices::Devices,
     regions: Vec<Arc<str>>,
-    building_by_id: HashMap<Box<str>, BuildingIdx, foldhash::fast::RandomState>,
+    /// By id; the ids stand in the buildings.
+    building_numbers: HashTable<BuildingIdx>,
+    hasher: foldhash::fast::RandomState,
     spatial: OnceLock<spatial::SpatialIndex>,
 }
 
@@ -103,13 +109,24 @@ impl Registry {
     /// The building with that id.
     #[must_use]
     pub fn building_by_id(&self, id: &str) -> Option<BuildingIdx> {
-        self.building_by_id.get(id).copied()
+        let is_it = |building: &BuildingIdx| *self.building(*building).id == *id;
+        self.building_numbers.find(self.hasher.hash_one(id), is_it).copied()
     }
 
     /// The device that goes by that name: its id, else its address.
     #[must_use]
     pub fn device_by_name(&self, name: &str) -> Option<DeviceIdx> {
-        self.devices.by_id(name).or_else(|| self.devices.by_address(name))
+        self.devices.named(name).map(|(device, _)| device)
+    }
+
+    /// Adds a building whose id no other has; nothing if there is no room for it.
+    fn add_building(&mut self, building: Building) -> Option<()> {
+        let number = BuildingIdx::try_from(self.buildings.len()).ok()?;
+        let Self { buildings, building_numbers, hasher, .. } = self;
+        let hash_of = |other: &BuildingIdx| hasher.hash_one(&*buildings[*other as usize].id);
+        building_numbers.insert_unique(hasher.hash_one(&*building.id), number, hash_of);
+        buildings.push(building);
+        Some(())
     }
 
     /// The name of a building's region.
