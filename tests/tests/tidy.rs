@@ -50,6 +50,7 @@ fn rows() -> Vec<Row> {
         row("names", "crates/a/src/metadata.rs", "struct Metadata { data: u8 }\nuse log::Handler;\n", 0),
         row("purity", "crates/model/src/a.rs", "use std::time::{Duration, Instant};\n", 1),
         row("purity", "crates/city/src/a.rs", "let t = std::thread::spawn(f);\nuse std::{fs, mem};\n", 2),
+        row("purity", "crates/model/src/registry/ahead.rs", "use std::thread;\nuse std::fs;\n", 1),
         row("purity", "crates/decode/src/a.rs", "println!(\"x\");\nlet r = rand::rng();\n", 2),
         row("purity", "crates/decode/src/a.rs", "// println!\n#[cfg(test)]\nmod tests { use std::fs; }\n", 0),
         row("purity", "crates/engine/src/a.rs", "use std::time::Instant;\n", 0),

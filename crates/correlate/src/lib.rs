@@ -260,7 +260,7 @@ impl Correlator {
         for (number, some) in inputs.chunks(TAKEN_AT_ONCE).enumerate() {
             let names = some.iter().map(|input| match input {
                 Input::Signal(signal) => signal.device.as_str(),
-                Input::Tick(_) | Input::Policy(_) => "",
+                Input::Tick(_) | Input::Policy(_) | Input::Registry(_) => "",
             });
             found.clear();
             self.registry.devices_by_names(names, &mut found);

@@ -1,7 +1,7 @@
 //! The nouns of Fenghuo: registry, signal, policy, decision, time.
 //!
-//! Everything here is plain and pure: no clock, no thread, no log; the same input gives the same output. Files are
-//! only read where a caller hands over their bytes. Read [`signal::Signal`] for what comes in,
+//! Everything here is plain and pure: no clock, no log, no thread that outlives its call; the same input gives the same
+//! output. Files are only read where a caller hands over their bytes. Read [`signal::Signal`] for what comes in,
 //! [`registry::Registry`] and [`policy::Policy`] for what is known, [`decision::Decision`] for what goes out.
 
 pub mod decision;

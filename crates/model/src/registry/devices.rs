@@ -1,7 +1,7 @@
-//! The devices of a city in little memory: millions of them, each a row of 40 bytes, all texts in one.
+//! The devices of a city in little memory: millions of them, each a row of 28 bytes, all texts in one.
 //!
-//! A device is looked up by its id or address for every signal. The tables of both hold numbers only, and the names
-//! stand once, in the text; a [`Device`] is put together from its row when somebody asks for it.
+//! A device is looked up by its id or address for every signal. One table holds both, as numbers only; the names stand
+//! once, in the text; a [`Device`] is put together from its row when somebody asks for it.
 
 use std::hash::BuildHasher;
 
@@ -32,58 +32,88 @@ pub struct Device<'r> {
 /// What is stored of a device; its texts stand one behind the other: id, address, location.
 #[derive(Debug, Clone, Copy)]
 struct Row {
-    text_at: usize,
-    id_length: u32,
+    /// Where its texts begin: 48 bits, in pieces that need no room between them.
+    text_at: (u32, u16),
+    id_length: u16,
     /// [`ABSENT`] without one, as the location's.
-    address_length: u32,
-    location_length: u32,
+    address_length: u16,
+    location_length: u16,
     building: BuildingIdx,
     line: u32,
-    floor: Option<i32>,
+    floor: i32,
+    has_floor: bool,
     sensor: Sensor,
 }
 
-impl Row {
-    /// Where its id stands in the text.
-    fn id(&self) -> Option<(usize, usize)> {
-        Some((self.text_at, self.text_at + self.id_length as usize))
-    }
-
-    /// Where its address stands, if it has one.
-    fn address(&self) -> Option<(usize, usize)> {
-        let from = self.text_at + self.id_length as usize;
-        (self.address_length != ABSENT).then(|| (from, from + self.address_length as usize))
-    }
-}
+const _: () = assert!(size_of::<Row>() <= 32, "five million of them");
 
 /// So many names are looked up at once.
 pub(super) const LOOKED_UP_AT_ONCE: usize = 32;
 
-/// The length of a text that is not there; no line is so long.
-const ABSENT: u32 = u32::MAX;
+/// The longest id, address or location, bytes.
+pub(super) const LONGEST_NAME: usize = 65_534;
 
-/// All devices, by number, id and address.
+/// The length of a text that is not there.
+const ABSENT: u16 = u16::MAX;
+
+impl Row {
+    fn text_at(&self) -> usize {
+        self.text_at.0 as usize | usize::from(self.text_at.1) << 32
+    }
+
+    fn address_at(&self) -> usize {
+        self.text_at() + usize::from(self.id_length)
+    }
+}
+
+/// All devices, by number and name.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     rows: Vec<Row>,
     text: String,
-    by_id: HashTable<DeviceIdx>,
-    by_address: HashTable<DeviceIdx>,
+    names: HashTable<Name>,
     hasher: foldhash::fast::RandomState,
+}
+
+/// A name of a device: twice its number, and one more if it is its address and not its id. No name stands twice.
+#[derive(Debug, Clone, Copy)]
+struct Name(u32);
+
+impl Name {
+    const fn of(device: DeviceIdx, is_address: bool) -> Self {
+        Self(device << 1 | is_address as u32)
+    }
+
+    const fn device(self) -> DeviceIdx {
+        self.0 >> 1
+    }
+
+    const fn is_address(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    fn text<'t>(self, rows: &[Row], text: &'t str) -> &'t str {
+        let row = &rows[self.device() as usize];
+        let (at, length) = match self.is_address() {
+            false => (row.text_at(), usize::from(row.id_length)),
+            true => (row.address_at(), present(row.address_length)),
+        };
+        &text[at..at + length]
+    }
 }
 
 impl Devices {
     pub(super) fn get(&self, device: DeviceIdx) -> Device<'_> {
         let row = &self.rows[device as usize];
-        let address_at = row.text_at + row.id_length as usize;
+        let address_at = row.address_at();
         let location_at = address_at + present(row.address_length);
-        let text = |at: usize, length: u32| (length != ABSENT).then(|| &self.text[at..at + length as usize]);
+        let text = |at: usize, length: u16| (length != ABSENT).then(|| &self.text[at..at + usize::from(length)]);
         Device {
-            id: &self.text[row.text_at..address_at],
+            id: &self.text[row.text_at()..address_at],
             building: row.building,
             sensor: row.sensor,
             location: text(location_at, row.location_length),
-            floor: row.floor,
+            floor: row.has_floor.then_some(row.floor),
             address: text(address_at, row.address_length),
             line: row.line,
         }
@@ -105,79 +135,76 @@ impl Devices {
         self.rows[device as usize].sensor
     }
 
-    /// The device of that id, else of that address: the name is hashed once.
-    pub(super) fn by_name(&self, name: &str) -> Option<DeviceIdx> {
-        let hash = self.hasher.hash_one(name);
-        let is_id = |device: &DeviceIdx| self.is_text(self.rows[*device as usize].id(), name);
-        let is_address = |device: &DeviceIdx| self.is_text(self.rows[*device as usize].address(), name);
-        self.by_id.find(hash, is_id).or_else(|| self.by_address.find(hash, is_address)).copied()
-    }
-
     /// Looks up several names at once, in `found`, which is as long: no look-up waits for what the one before fetches
     /// from memory. Each step is taken for all of them before the next.
     pub(super) fn by_names<'n>(&self, names: impl Iterator<Item = &'n str> + Clone, found: &mut [Option<DeviceIdx>]) {
         // Who it is if it is anybody: names that only share a few bits of a hash are rare.
-        for (name, found) in names.clone().zip(&mut *found) {
-            let hash = self.hasher.hash_one(name);
-            *found = self.by_id.iter_hash(hash).chain(self.by_address.iter_hash(hash)).next().copied();
+        let mut guesses = [None; LOOKED_UP_AT_ONCE];
+        for (name, guess) in names.clone().zip(&mut guesses) {
+            *guess = self.names.iter_hash(self.hasher.hash_one(name)).next().copied();
         }
-        let mut ends = [0_usize; LOOKED_UP_AT_ONCE];
-        for (found, end) in found.iter().zip(&mut ends) {
-            *end = found.map_or(0, |device| self.rows[device as usize].text_at);
+        let mut begins = [0_usize; LOOKED_UP_AT_ONCE];
+        for (guess, begin) in guesses.iter().zip(&mut begins) {
+            *begin = guess.map_or(0, |known: Name| self.rows[known.device() as usize].text_at());
         }
         let mut sum = 0_u8;
-        for at in &ends[..found.len().min(LOOKED_UP_AT_ONCE)] {
+        for at in &begins[..found.len().min(LOOKED_UP_AT_ONCE)] {
             sum ^= self.text.as_bytes().get(*at).copied().unwrap_or(0);
         }
         std::hint::black_box(sum);
-        for (name, found) in names.zip(found) {
-            let is_it = |device: &DeviceIdx| {
-                let row = &self.rows[*device as usize];
-                self.is_text(row.id(), name)
-            };
-            // An address counts only where no device has the name as its id.
-            *found = found.filter(is_it).or_else(|| self.by_name(name));
+        for ((name, guess), found) in names.zip(guesses).zip(found) {
+            let is_it = |known: &Name| known.text(&self.rows, &self.text) == name;
+            *found = guess.filter(is_it).map(Name::device).or_else(|| self.named(name).map(|(device, _)| device));
         }
     }
 
-    fn is_text(&self, span: Option<(usize, usize)>, text: &str) -> bool {
-        span.is_some_and(|(from, to)| &self.text.as_bytes()[from..to] == text.as_bytes())
+    /// The device that goes by that name, and whether the name is its address and not its id.
+    pub(super) fn named(&self, name: &str) -> Option<(DeviceIdx, bool)> {
+        let is_it = |known: &Name| known.text(&self.rows, &self.text) == name;
+        let known = self.names.find(self.hasher.hash_one(name), is_it)?;
+        Some((known.device(), known.is_address()))
     }
 
-    pub(super) fn by_id(&self, id: &str) -> Option<DeviceIdx> {
-        self.by_id.find(self.hasher.hash_one(id), |device| self.get(*device).id == id).copied()
-    }
-
+    /// The device with that address, which may be its id too.
     pub(super) fn by_address(&self, address: &str) -> Option<DeviceIdx> {
-        let is_it = |device: &DeviceIdx| self.get(*device).address == Some(address);
-        self.by_address.find(self.hasher.hash_one(address), is_it).copied()
+        let (device, is_address) = self.named(address)?;
+        (is_address || self.get(device).address == Some(address)).then_some(device)
     }
 
-    /// Adds a device whose id and address no other has; nothing if there is no room for it.
+    /// Makes room for so many times as many as there are.
+    pub(super) fn expect(&mut self, times: usize) {
+        let more = times.saturating_sub(1);
+        self.rows.reserve(self.rows.len().saturating_mul(more));
+        self.text.reserve(self.text.len().saturating_mul(more));
+        let Self { rows, text, names, hasher } = self;
+        names.reserve(names.len().saturating_mul(more), |name| hasher.hash_one(name.text(rows, text)));
+    }
+
+    /// Adds a device whose id and address no other has, and none of whose texts is longer than [`LONGEST_NAME`];
+    /// nothing if there is no room for it.
     pub(super) fn add(&mut self, device: &Device<'_>) -> Option<DeviceIdx> {
         let number = dense(self.rows.len())?;
-        let length = |text: &str| u32::try_from(text.len()).ok().filter(|length| *length != ABSENT);
+        let length = |text: &str| u16::try_from(text.len()).ok().filter(|length| *length != ABSENT);
         let length_of = |text: Option<&str>| text.map_or(Some(ABSENT), length);
+        let text_at = self.text.len() as u64;
         self.rows.push(Row {
-            text_at: self.text.len(),
+            text_at: (u32::try_from(text_at & 0xFFFF_FFFF).ok()?, u16::try_from(text_at >> 32).ok()?),
             id_length: length(device.id)?,
             address_length: length_of(device.address)?,
             location_length: length_of(device.location)?,
             building: device.building,
             line: device.line,
-            floor: device.floor,
+            floor: device.floor.unwrap_or_default(),
+            has_floor: device.floor.is_some(),
             sensor: device.sensor,
         });
         self.text.extend([Some(device.id), device.address, device.location].into_iter().flatten());
-        let Self { rows, text, by_id, by_address, hasher } = self;
-        let id_of = |row: &Row| hasher.hash_one(&text[row.text_at..][..row.id_length as usize]);
-        by_id.insert_unique(hasher.hash_one(device.id), number, |other| id_of(&rows[*other as usize]));
-        if let Some(address) = device.address {
-            let address_of = |row: &Row| {
-                let address = &text[row.text_at + row.id_length as usize..][..present(row.address_length)];
-                hasher.hash_one(address)
-            };
-            by_address.insert_unique(hasher.hash_one(address), number, |other| address_of(&rows[*other as usize]));
+        let Self { rows, text, names, hasher } = self;
+        let hash_of = |name: &Name| hasher.hash_one(name.text(rows, text));
+        names.insert_unique(hasher.hash_one(device.id), Name::of(number, false), hash_of);
+        // A device may be its own address.
+        if let Some(address) = device.address.filter(|address| *address != device.id) {
+            names.insert_unique(hasher.hash_one(address), Name::of(number, true), hash_of);
         }
         Some(number)
     }
@@ -189,10 +216,11 @@ impl Devices {
     }
 }
 
-const fn present(length: u32) -> usize {
+const fn present(length: u16) -> usize {
     if length == ABSENT { 0 } else { length as usize }
 }
 
+/// A number of which twice as much is one too.
 fn dense(number: usize) -> Option<DeviceIdx> {
-    u32::try_from(number).ok()
+    u32::try_from(number).ok().filter(|number| *number <= u32::MAX / 2)
 }

@@ -3,16 +3,20 @@
 //! Ids become integers once, when the file is read. Whoever works with a building or device holds its [`BuildingIdx`]
 //! or [`DeviceIdx`]; strings come back only in what is published.
 
+mod ahead;
 mod datum;
 mod devices;
+mod line;
 mod panels;
 mod place;
 mod read;
 mod spatial;
 mod version;
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashTable;
 
 use crate::words::Premises;
 
@@ -69,7 +73,9 @@ pub struct Registry {
     buildings: Vec<Building>,
     devices: devices::Devices,
     regions: Vec<Arc<str>>,
-    building_by_id: HashMap<Box<str>, BuildingIdx, foldhash::fast::RandomState>,
+    /// By id; the ids stand in the buildings.
+    building_numbers: HashTable<BuildingIdx>,
+    hasher: foldhash::fast::RandomState,
     spatial: OnceLock<spatial::SpatialIndex>,
     panels: OnceLock<panels::Panels>,
 }
@@ -113,13 +119,14 @@ impl Registry {
     /// The building with that id.
     #[must_use]
     pub fn building_by_id(&self, id: &str) -> Option<BuildingIdx> {
-        self.building_by_id.get(id).copied()
+        let is_it = |building: &BuildingIdx| *self.building(*building).id == *id;
+        self.building_numbers.find(self.hasher.hash_one(id), is_it).copied()
     }
 
     /// The device that goes by that name: its id, else its address.
     #[must_use]
     pub fn device_by_name(&self, name: &str) -> Option<DeviceIdx> {
-        self.devices.by_name(name)
+        self.devices.named(name).map(|(device, _)| device)
     }
 
     /// [`Self::device_by_name`] for several names, each appended to `found`: where the registry is larger than the
@@ -136,6 +143,16 @@ impl Registry {
             found.resize(from + some.len(), None);
             self.devices.by_names(some.iter().copied(), &mut found[from..]);
         }
+    }
+
+    /// Adds a building whose id no other has; nothing if there is no room for it.
+    fn add_building(&mut self, building: Building) -> Option<()> {
+        let number = BuildingIdx::try_from(self.buildings.len()).ok()?;
+        let Self { buildings, building_numbers, hasher, .. } = self;
+        let hash_of = |other: &BuildingIdx| hasher.hash_one(&*buildings[*other as usize].id);
+        building_numbers.insert_unique(hasher.hash_one(&*building.id), number, hash_of);
+        buildings.push(building);
+        Some(())
     }
 
     /// The name of a building's region.

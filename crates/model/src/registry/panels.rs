@@ -49,7 +49,9 @@ impl Registry {
 
     /// The device whose address, or id where it has no address, is this text.
     fn named_as_panel(&self, text: &str) -> Option<DeviceIdx> {
-        let by_id = || self.devices.by_id(text).filter(|device| self.device(*device).address.is_none());
+        let by_id = || {
+            self.devices.named(text).map(|(device, _)| device).filter(|device| self.device(*device).address.is_none())
+        };
         self.devices.by_address(text).or_else(by_id)
     }
 

@@ -1,78 +1,14 @@
 //! Reads a registry from JSON Lines; all that is wrong at once, with file, line and reason.
 
-use std::borrow::Cow;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
+use super::ahead::{self, Chunk};
+use super::line::{BuildingEntry, DeviceEntry, Entry};
+use super::{Building, Device, DeviceIdx, Registry};
+use crate::toml_text::Fault;
 
-use super::{Building, Device, DeviceIdx, Registry, bd09_to_wgs84, gcj02_to_wgs84};
-use crate::toml_text::{Fault, did_you_mean};
-use crate::words::{Premises, Sensor};
-
-/// One line as it is written; building and device share the names of their fields.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Line<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    address: Text<'a>,
-    lon: Option<f64>,
-    lat: Option<f64>,
-    #[serde(borrow)]
-    datum: Text<'a>,
-    #[serde(borrow)]
-    region: Text<'a>,
-    #[serde(borrow)]
-    town: Text<'a>,
-    #[serde(borrow)]
-    village: Text<'a>,
-    #[serde(borrow)]
-    grid: Text<'a>,
-    #[serde(borrow)]
-    premises: Text<'a>,
-    floors: Option<i32>,
-    #[serde(borrow)]
-    contact: Text<'a>,
-    #[serde(borrow)]
-    building: Text<'a>,
-    #[serde(borrow)]
-    sensor: Text<'a>,
-    #[serde(borrow)]
-    location: Text<'a>,
-    floor: Option<i32>,
-}
-
-/// A text that may be missing; borrowed from its line where it holds no escape.
-#[derive(Default)]
-struct Text<'a>(Option<Cow<'a, str>>);
-
-impl<'a> Text<'a> {
-    fn get(&self) -> Option<&str> {
-        self.0.as_deref()
-    }
-
-    fn boxed(&self) -> Option<Box<str>> {
-        self.get().map(Into::into)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
-        let text: Option<Borrowed<'a>> = Option::deserialize(deserializer)?;
-        Ok(Self(text.map(|Borrowed(text)| text)))
-    }
-}
-
-/// Grows line by line into a [`Registry`].
+/// Grows entry by entry into a [`Registry`].
 #[derive(Default)]
 struct Reader {
     registry: Registry,
@@ -82,6 +18,8 @@ struct Reader {
     shared: HashSet<Arc<str>, foldhash::fast::RandomState>,
     /// Devices that stood before the building which they name.
     ahead: Vec<(DeviceIdx, Box<str>)>,
+    /// Lines so far.
+    lines: u32,
     faults: Vec<(u32, String)>,
 }
 
@@ -94,13 +32,7 @@ impl Registry {
     pub fn from_json_lines(file: &str, text: &[u8]) -> Result<Self, Vec<Fault>> {
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         let mut reader = Reader::default();
-        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-            if !line.trim_ascii().is_empty()
-                && let Err(reason) = reader.read_line(number, line)
-            {
-                reader.faults.push((number, reason));
-            }
-        }
+        ahead::read(text, |chunk| reader.take(chunk, text.len()));
         reader.finish().map_err(|faults| {
             let fault = |(line, reason)| Fault { file: file.to_owned(), line, reason, excerpt: None };
             faults.into_iter().map(|(line, reason)| fault((line as usize, reason))).collect()
@@ -109,106 +41,81 @@ impl Registry {
 }
 
 impl Reader {
-    fn read_line(&mut self, number: u32, line: &[u8]) -> Result<(), String> {
-        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| {
-            format!("not a registry object: {}", error.to_string().replace(" at line 1 column", " at column"))
-        })?;
-        match line.kind.get() {
-            Some("building") => self.add_building(number, &line),
-            Some("device") => self.add_device(number, &line),
-            Some(other) => Err(format!("unknown type {other:?}{}", did_you_mean(other, &["building", "device"]))),
-            None => Err("`type` is missing: building or device".to_owned()),
+    /// Takes the next lines of a text of so many bytes.
+    fn take(&mut self, chunk: Chunk<'_>, text_bytes: usize) {
+        for (number, entry) in chunk.entries {
+            let number = self.lines + number + 1;
+            let added = entry.and_then(|entry| match entry {
+                Entry::Building(building) => self.add_building(number, &building),
+                Entry::Device(device) => self.add_device(number, &device),
+            });
+            if let Err(reason) = added {
+                self.faults.push((number, reason));
+            }
         }
+        if self.lines == 0 {
+            // The rest will be much as the beginning; growing would look at every name again, each time.
+            self.registry.devices.expect(text_bytes / chunk.bytes.max(1));
+        }
+        self.lines += chunk.lines;
     }
 
-    fn add_building(&mut self, number: u32, line: &Line<'_>) -> Result<(), String> {
-        let id = line.id.get().filter(|id| !id.is_empty()).ok_or("a building needs `id`, and not an empty one")?;
-        let (lon, lat) = line.lon.zip(line.lat).ok_or("a building needs `lon` and `lat` in degrees")?;
-        if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
-            return Err(format!("`lon` {lon} or `lat` {lat} is out of range (degrees; are they exchanged?)"));
+    fn add_building(&mut self, number: u32, entry: &BuildingEntry<'_>) -> Result<(), String> {
+        let id: &str = &entry.id;
+        if let Some(first) = self.registry.building_by_id(id) {
+            let first = self.registry.building(first).line;
+            return Err(format!("building id {id:?} stands twice, first in line {first}"));
         }
-        let (lon, lat) = match line.datum.get() {
-            None | Some("wgs84") => (lon, lat),
-            Some("gcj02") => gcj02_to_wgs84((lon, lat)),
-            Some("bd09") => bd09_to_wgs84((lon, lat)),
-            Some(other) => {
-                return Err(format!("unknown datum {other:?}{}", did_you_mean(other, &["wgs84", "gcj02", "bd09"])));
-            }
-        };
-        let premises = match line.premises.get() {
-            None => Premises::Other,
-            Some(word) => Premises::from_word(word).ok_or_else(|| {
-                let words: Vec<_> = Premises::ALL.iter().map(|premises| premises.word()).collect();
-                format!("unknown premises {word:?}{}", did_you_mean(word, &words))
-            })?,
-        };
-        let next = u32::try_from(self.registry.buildings.len()).map_err(|_| "too many buildings")?;
-        match self.registry.building_by_id.entry(id.into()) {
-            Entry::Occupied(first) => {
-                let first = self.registry.buildings[*first.get() as usize].line;
-                return Err(format!("building id {id:?} stands twice, first in line {first}"));
-            }
-            Entry::Vacant(entry) => entry.insert(next),
-        };
-        let region = self.share(line.region.get().unwrap_or("default"));
+        let region = self.share(entry.region.get().unwrap_or("default"));
         self.region_names.push(region);
         let [town, village, grid] =
-            [&line.town, &line.village, &line.grid].map(|text| text.get().map(|text| self.share(text)));
-        self.registry.buildings.push(Building {
+            [&entry.town, &entry.village, &entry.grid].map(|text| text.get().map(|text| self.share(text)));
+        let building = Building {
             id: id.into(),
-            name: line.name.boxed(),
-            address: line.address.boxed(),
-            lon,
-            lat,
+            name: entry.name.boxed(),
+            address: entry.address.boxed(),
+            lon: entry.lon,
+            lat: entry.lat,
             region: 0,
             town,
             village,
             grid,
-            premises,
-            floors: line.floors,
-            contact: line.contact.boxed(),
+            premises: entry.premises,
+            floors: entry.floors,
+            contact: entry.contact.boxed(),
             line: number,
-        });
-        Ok(())
+        };
+        self.registry.add_building(building).ok_or_else(|| "too many buildings".to_owned())
     }
 
-    fn add_device(&mut self, number: u32, line: &Line<'_>) -> Result<(), String> {
-        let id = line.id.get().filter(|id| !id.is_empty()).ok_or("a device needs `id`, and not an empty one")?;
-        let building_id = line.building.get().ok_or("a device needs `building`")?;
-        let sensor = match line.sensor.get() {
-            None => Sensor::Unknown,
-            Some(word) => Sensor::from_word(word).ok_or_else(|| {
-                let words: Vec<_> = Sensor::ALL.iter().map(|sensor| sensor.word()).collect();
-                format!("unknown sensor {word:?}{}", did_you_mean(word, &words))
-            })?,
-        };
+    fn add_device(&mut self, number: u32, entry: &DeviceEntry<'_>) -> Result<(), String> {
+        let (id, address): (&str, _) = (&entry.id, entry.address.get());
         let devices = &mut self.registry.devices;
-        let line_of = |device: DeviceIdx| devices.get(device).line;
-        if let Some(first) = devices.by_id(id) {
-            return Err(format!("device id {id:?} stands twice, first in line {}", line_of(first)));
-        }
         // A signal may name either, so that one device's id as another's address would be two houses under one name.
-        if let Some(first) = devices.by_address(id) {
-            return Err(format!("device id {id:?} stands twice, first as the address in line {}", line_of(first)));
+        for (what, name) in [("id", Some(id)), ("address", address)] {
+            let Some((first, is_address)) = name.and_then(|name| devices.named(name)) else { continue };
+            let line = devices.get(first).line;
+            let otherwise = match (what, is_address) {
+                ("id", true) => " as the address",
+                ("address", false) => " as the id",
+                _ => "",
+            };
+            let name = name.unwrap_or_default();
+            return Err(format!("device {what} {name:?} stands twice, first{otherwise} in line {line}"));
         }
-        let address = line.address.get();
-        if let Some(address) = address {
-            if let Some(first) = devices.by_id(address) {
-                return Err(format!(
-                    "device address {address:?} stands twice, first as the id in line {}",
-                    line_of(first)
-                ));
-            }
-            if let Some(first) = devices.by_address(address) {
-                return Err(format!("device address {address:?} stands twice, first in line {}", line_of(first)));
-            }
-        }
-        let known = self.registry.building_by_id.get(building_id).copied();
-        let (building, location) = (known.unwrap_or_default(), line.location.get());
-        let device = Device { id, building, sensor, location, floor: line.floor, address, line: number };
-        let added = devices.add(&device).ok_or("too many devices")?;
+        let known = self.registry.building_by_id(&entry.building);
+        let device = Device {
+            id,
+            building: known.unwrap_or_default(),
+            sensor: entry.sensor,
+            location: entry.location.get(),
+            floor: entry.floor,
+            address,
+            line: number,
+        };
+        let added = self.registry.devices.add(&device).ok_or("too many devices")?;
         if known.is_none() {
-            self.ahead.push((added, building_id.into()));
+            self.ahead.push((added, entry.building.as_ref().into()));
         }
         Ok(())
     }
@@ -233,8 +140,8 @@ impl Reader {
         }
         self.registry.regions = names;
         for (device, building_id) in self.ahead {
-            match self.registry.building_by_id.get(&building_id) {
-                Some(building) => self.registry.devices.set_building(device, *building),
+            match self.registry.building_by_id(&building_id) {
+                Some(building) => self.registry.devices.set_building(device, building),
                 None => {
                     let Device { id, line, .. } = self.registry.devices.get(device);
                     self.faults.push((line, format!("device {id:?}: building {building_id:?} is not registered")));
@@ -300,6 +207,29 @@ nonsense
             "city.jsonl:18: a device needs `id`, and not an empty one",
         ];
         assert_eq!(faults, expected);
+    }
+
+    #[test]
+    fn names_have_a_longest_length() {
+        for (longer, is_fault) in [(0, false), (1, true)] {
+            let name = "n".repeat(65_534 + longer);
+            let lines = ["id", "address", "location"].map(|field| {
+                let id = if field == "id" { String::new() } else { format!("\"id\":\"{field}\",") };
+                format!(
+                    "{{\"type\":\"device\",{id}\"building\":\"B1\",\"{field}\":\"{field}{}\"}}",
+                    &name[field.len()..]
+                )
+            });
+            let text = format!("{}\n{{\"type\":\"building\",\"id\":\"B1\",\"lon\":1,\"lat\":2}}", lines.join("\n"));
+            match read(&text) {
+                Ok(registry) => {
+                    let known = registry.device_by_name(&format!("address{}", &name[7..]));
+                    assert_eq!((known, is_fault), (Some(1), false));
+                    assert_eq!(registry.device(2).location.map(str::len), Some(name.len()));
+                }
+                Err(faults) => assert!(is_fault && faults.len() == 3, "{faults:?}"),
+            }
+        }
     }
 
     #[test]
