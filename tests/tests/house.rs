@@ -55,8 +55,8 @@ fn a_workspace_that_breaks_the_table_is_noticed() {
 fn the_members_beside_the_crates_are_known_and_used_by_none() {
     let found = read_beside(&root()).expect("cargo tells its metadata");
     assert_eq!(check_beside(BESIDE, &found), Vec::<String>::new());
-    assert_eq!(check_beside(&BESIDE[1..], &found), ["the list does not know benches in benches"]);
-    assert_eq!(check_beside(BESIDE, &found[1..]), ["there is no member benches in benches"]);
+    assert_eq!(check_beside(&BESIDE[1..], &found), ["the list does not know bench-kafka in benches/kafka"]);
+    assert_eq!(check_beside(BESIDE, &found[1..]), ["there is no member bench-kafka in benches/kafka"]);
     let uses_faults = changed("engine", |member| member.ours.extend(["faults".to_owned()]));
     assert_eq!(check_table(TABLE, &uses_faults), ["engine → faults is not in the table"]);
 }

@@ -1,7 +1,7 @@
-//! The city that everything is measured on: a registry of many regions, so that partitions have work side by side.
+//! The city that everything is measured on: a registry of many regions, so that all partitions have work.
 //!
-//! The synthetic city makes a region of some fifty thousand buildings. Here each of its villages' buildings is dealt out
-//! to regions of its own, [`REGIONS`] in all; nothing else is changed.
+//! The synthetic city makes a region of some fifty thousand buildings. Here its buildings are dealt out, fifty in a
+//! row, to [`REGIONS`] regions; nothing else is changed.
 
 use std::sync::Arc;
 

@@ -1,10 +1,11 @@
-//! What the whole path over Kafka costs: real members of the release build, a real broker, and the floor of the same run.
+//! What the whole path over Kafka costs: real members of the release build, a real broker, and the floor of the same
+//! run.
 //!
 //! This file is the table of contents: what is measured, in which order, and how large. Each measurement is a file:
 //! [`throughput`] (city mix, frames, storm, scale-out), [`latency`], [`restart`]. What they stand on is in [`stand`]
 //! (broker, topics, configurations), [`city`] (registry), [`load`] (what is sent) and [`usage`] (processor time); what
-//! they are held against is in [`floor`] and [`echo`], and what was decided in [`oracle`]. `benches/README.md` says what
-//! each line means.
+//! they are held against is in [`floor`] and [`echo`], and what was decided in [`oracle`]. `benches/README.md` says
+//! what each line means.
 
 mod city;
 mod echo;

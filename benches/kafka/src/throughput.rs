@@ -1,7 +1,7 @@
 //! How much goes through: prepared topics are read to their end, by a member that has just begun.
 //!
-//! A run is timed from the moment when a member says that it begins to read a partition, so that starting and loading the
-//! registry are not in it, to the commit of the last record. Prepared records lie there before a member begins.
+//! A run is timed from the moment when a member says that it begins to read a partition, so that starting and loading
+//! the registry are not in it, to the commit of the last record. Prepared records lie there before a member begins.
 
 use std::time::Duration;
 

@@ -89,7 +89,8 @@ pub fn consumer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result
 /// A property that librdkafka does not know.
 pub fn producer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result<EventProducer, Failure> {
     let defaults = [
-        ("linger.ms", "0"),
+        // Where many signals come, they go together; a single one does not wait for others that may never come.
+        ("linger.ms", "1"),
         ("compression.type", "lz4"),
         ("queue.buffering.max.messages", "1000000"),
         ("message.max.bytes", LARGEST_MESSAGE_BYTES),

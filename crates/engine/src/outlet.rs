@@ -120,9 +120,16 @@ impl Outlet {
         self.producer.send(record.key("").payload(payload)).map_err(|(error, _)| error)
     }
 
-    /// Lets delivery reports come in, for `wait` at most if there are none.
+    /// Lets delivery reports come in, all that are there, for `wait` at most if there are none.
     pub fn poll(&self, wait: Duration) {
+        let mut left = self.in_flight();
         self.producer.poll(wait);
+        // The client gives the reports of one answer at a time; until they are given, their messages count as under
+        // way, and nothing more would be read.
+        while self.in_flight() < left {
+            left = self.in_flight();
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// Messages that are not yet acknowledged.

@@ -14,7 +14,7 @@ use crate::broker::{Broker, LogName, Record, Refused, Request, UnderWay};
 use crate::random::Random;
 
 /// Transactional ids of a partition, as on Kafka.
-const IDS: usize = 2;
+const IDS: usize = 4;
 
 /// A decision as it is read: its id and its bytes.
 pub type Told = (String, Vec<u8>);
@@ -175,7 +175,7 @@ impl Ledger for MemoryLedger {
     }
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
-        // Nobody but the two ids writes there, so that nothing is open once they are fenced.
+        // Nobody but these ids writes there, so that nothing is open once they are fenced.
         let records: Vec<Record> = self.ask("state", |broker| broker.read(LogName::State, 0).cloned().collect())?;
         let mut alive = StateRecords::new();
         for record in records {
