@@ -2,8 +2,8 @@
 //!
 //! Nearly all that is remembered are heartbeats and readings, which do nothing; they are remembered all the same, for
 //! their duplicates are counted. So it must be cheap: a statement is stored once, in the order of arrival, and found by
-//! its number from a table of hashes; a signal is looked up by what it borrows, and only what is accepted is copied. What
-//! registered devices say without an id of its own or a place, nearly everything, is kept as numbers.
+//! its number from a table of hashes; a signal is looked up by what it borrows, and only what is accepted is copied.
+//! What registered devices say without an id of its own or a place, nearly everything, is kept as numbers.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

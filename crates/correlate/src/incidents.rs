@@ -1,5 +1,7 @@
 //! The open incidents of a region: by building, and with their timers in the order in which they fire.
 
+mod nearness;
+mod schedule;
 mod silence;
 mod timers;
 
@@ -9,13 +11,14 @@ use std::sync::Arc;
 use fenghuo_model::Policy;
 use fenghuo_model::registry::{BuildingIdx, DeviceIdx, Registry};
 
-use crate::evidence::{DeviceKey, Evidence, Heard, Voice};
+use crate::evidence::Evidence;
 use crate::incident::{Confirmation, DueTimes, Incident, Member, News};
 use crate::neighbourhoods::{Lit, Neighbourhoods};
 use crate::window::{Folding, Window};
+pub(crate) use nearness::is_plain;
 use silence::Silence;
+use timers::Timers;
 pub(crate) use timers::{Alarm, Timer};
-use timers::{Timers, Worth};
 
 /// An open incident's place in the list.
 pub(crate) type Slot = u32;
@@ -71,27 +74,6 @@ impl Incidents {
             touched: None,
             panels_of_strangers: HashSet::default(),
             scratch: Vec::new(),
-        }
-    }
-
-    /// From now on the rules are these: who is near whom is looked up anew.
-    pub(crate) fn put_in_force(&mut self, policy: &Arc<Policy>, may_end: impl Fn(&DeviceKey) -> bool) {
-        self.neighbourhoods = Neighbourhoods::new(Arc::clone(&self.registry), Arc::clone(policy));
-        for incident in self.slots.iter_mut().flatten() {
-            incident.adjacent.clear();
-            incident.members.iter_mut().for_each(|member| member.window.hopeless = None);
-        }
-        let lit: BTreeSet<Lit> = self.by_building.values().copied().collect();
-        // Numbers that were given back are lit for a moment, so that each is the next one.
-        for number in (0..).take(self.seats.len()) {
-            let seat = self.seats[number as usize];
-            self.neighbourhoods.light(number, seat.building);
-            if lit.contains(&number) {
-                self.tell_neighbourhood(number, &may_end);
-                self.link(number);
-            } else {
-                self.neighbourhoods.darken(number);
-            }
         }
     }
 
@@ -244,7 +226,7 @@ impl Incidents {
         }
     }
 
-    /// Opens an incident; its buildings' evidence, if there is some already, is told by [`Incidents::tell_neighbourhood`].
+    /// Opens an incident; evidence that its buildings have already is told by [`Incidents::tell_neighbourhood`].
     pub(crate) fn open(&mut self, incident: Incident) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -280,48 +262,6 @@ impl Incidents {
         }
     }
 
-    /// With how many buildings of each other incident a lit one is near.
-    fn met(&mut self, lit: Lit) -> Vec<(Slot, u32)> {
-        let own = self.of_lit(lit);
-        let mut met = Vec::new();
-        for near in self.neighbourhoods.near(lit) {
-            let slot = self.seats[near.lit as usize].slot;
-            let count = &mut self.scratch[slot as usize];
-            if *count == 0 && slot != own {
-                met.push((slot, 0));
-            }
-            *count += 1;
-        }
-        self.scratch[own as usize] = 0;
-        met.iter_mut().for_each(|(slot, count)| *count = std::mem::take(&mut self.scratch[*slot as usize]));
-        met
-    }
-
-    /// A lit building makes its incident one that is near others.
-    fn link(&mut self, lit: Lit) {
-        let own = self.of_lit(lit);
-        for (other, count) in self.met(lit) {
-            *self.beside_state(own).adjacent.entry(other).or_default() += count;
-            *self.beside_state(other).adjacent.entry(own).or_default() += count;
-        }
-    }
-
-    /// A lit building leaves an incident that was near others by it.
-    fn unlink(&mut self, lit: Lit) {
-        let own = self.of_lit(lit);
-        for (other, count) in self.met(lit) {
-            for (one, another) in [(own, other), (other, own)] {
-                let adjacent = &mut self.beside_state(one).adjacent;
-                if let Some(left) = adjacent.get_mut(&another) {
-                    *left -= count;
-                    if *left == 0 {
-                        adjacent.remove(&another);
-                    }
-                }
-            }
-        }
-    }
-
     /// Puts evidence into the window of a lit building; what it shows that was not shown before, and whether it was
     /// folded into what is there.
     pub(crate) fn store(
@@ -346,51 +286,6 @@ impl Incidents {
                 (news, false)
             }
         }
-    }
-
-    /// Whether other evidence beside what a device says could make that count for less: what its components say. Of
-    /// strangers nobody knows whose panels they are.
-    pub(crate) fn may_repeat(&self, device: &DeviceKey) -> bool {
-        match device {
-            DeviceKey::Registered(device) => {
-                self.registry.has_components(*device) || self.panels_of_strangers.contains(device)
-            }
-            DeviceKey::Stranger(_) => true,
-        }
-    }
-
-    /// A stranger may be a component of registered panels.
-    fn meet_device(&mut self, device: &DeviceKey) {
-        if let DeviceKey::Stranger(name) = device {
-            self.panels_of_strangers.extend(self.registry.panels_of_stranger(name));
-        }
-    }
-
-    /// Somebody spoke in a lit building; see [`Neighbourhoods::hear`].
-    pub(crate) fn hear(&mut self, lit: Lit, voice: &Heard<'_>, at_ms: i64, is_plain: bool) {
-        let is_free = self.is_free(lit);
-        self.neighbourhoods.hear(lit, voice, at_ms, is_plain, is_free);
-    }
-
-    /// What a lit building's neighbours are to know of its evidence, from all that is there; `may_end` says of a device
-    /// whether its evidence may have ended early.
-    pub(crate) fn tell_neighbourhood(&mut self, lit: Lit, may_end: impl Fn(&DeviceKey) -> bool) {
-        let Seat { building, slot, member } = self.seats[lit as usize];
-        let incident = self.slots[slot as usize].as_ref().expect("a lit building is in an open incident");
-        let registry = &self.registry;
-        let is_plain = |voice: &Voice| is_plain(registry, &voice.device, building) && !may_end(&voice.device);
-        let series = incident.members[member].window.series();
-        self.neighbourhoods.hear_anew(lit, series, is_plain, !incident.is_confirmed());
-    }
-
-    /// The same of every lit building.
-    pub(crate) fn tell_neighbourhoods(&mut self, may_end: impl Fn(&DeviceKey) -> bool) {
-        let lit: Vec<Lit> = self.by_building.values().copied().collect();
-        lit.into_iter().for_each(|lit| self.tell_neighbourhood(lit, &may_end));
-        let strangers = self.iter().flat_map(Incident::series).map(|series| &series.voice.device);
-        let strangers: Vec<DeviceKey> =
-            strangers.filter(|device| matches!(device, DeviceKey::Stranger(_))).cloned().collect();
-        strangers.iter().for_each(|device| self.meet_device(device));
     }
 
     /// Ends an incident: its timers and its hold on its buildings are gone.
@@ -455,74 +350,6 @@ impl Incidents {
         }
     }
 
-    /// Changes an incident's due times.
-    pub(crate) fn schedule(&mut self, slot: Slot, change: impl FnOnce(&mut DueTimes)) {
-        let incident = self.get_mut(slot);
-        let (id, opened) = (incident.id, incident.opened);
-        change(&mut incident.due);
-        let DueTimes { close_ms, verify_ms, escalate_ms, update_ms } = incident.due;
-        let is_suspected = !incident.is_confirmed();
-        let mut queue = [None; 4];
-        for ((alarm, due_ms), entry) in [
-            (Alarm::Close, close_ms),
-            (Alarm::Verify, verify_ms),
-            (Alarm::Escalate, escalate_ms),
-            (Alarm::Update, update_ms),
-        ]
-        .into_iter()
-        .zip(&mut queue)
-        {
-            let queued_ms = incident.queued.of(alarm);
-            // What is queued for an earlier time is looked at then.
-            if let Some(due_ms) = due_ms
-                && queued_ms.is_none_or(|queued_ms| queued_ms > due_ms)
-            {
-                *queued_ms = Some(due_ms);
-                *entry = Some(Timer { due_ms, incident: id, alarm, opened, slot });
-            }
-        }
-        for timer in queue.into_iter().flatten() {
-            self.timers.push(timer);
-            if timer.alarm == Alarm::Close && is_suspected {
-                self.silence.note(&timer);
-            }
-        }
-        let open = self.len();
-        let Self { timers, slots, .. } = self;
-        timers.sweep(open, |timer| queued(slots, timer).is_some());
-    }
-
-    /// The next timer due at or before `clock_ms`.
-    pub(crate) fn next_due(&mut self, clock_ms: i64) -> Option<Timer> {
-        while let Some(timer) = self.timers.first_by(clock_ms) {
-            match worth(&self.slots, &timer) {
-                Worth::Due => return Some(timer),
-                Worth::Later(due_ms) => {
-                    self.timers.pop();
-                    self.timers.push(Timer { due_ms, ..timer });
-                    *self.beside_state(timer.slot).queued.of(timer.alarm) = Some(due_ms);
-                }
-                Worth::Nothing => {
-                    self.timers.pop();
-                    if queued(&self.slots, &timer).is_some() {
-                        *self.beside_state(timer.slot).queued.of(timer.alarm) = None;
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// When the next timer is due.
-    pub(crate) fn next_due_ms(&mut self) -> Option<i64> {
-        self.next_due(i64::MAX).map(|timer| timer.due_ms)
-    }
-
-    /// The suspected incident that was silent for the longest.
-    pub(crate) fn longest_silent_suspected(&mut self) -> Option<Slot> {
-        self.silence.longest(&self.slots)
-    }
-
     /// The open incidents, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Incident> {
         self.slots.iter().flatten()
@@ -537,25 +364,5 @@ impl Incidents {
     /// How many incidents are open.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
-    }
-}
-
-/// Whether what a device says in a building can only end early by a restore of that device that comes to that building.
-pub(crate) fn is_plain(registry: &Registry, device: &DeviceKey, building: BuildingIdx) -> bool {
-    matches!(device, DeviceKey::Registered(device) if registry.building_of_device(*device) == building)
-}
-
-/// The incident for which an entry of the queue counts.
-fn queued<'i>(slots: &'i [Option<Incident>], timer: &Timer) -> Option<&'i Incident> {
-    let incident = slots[timer.slot as usize].as_ref().filter(|incident| incident.opened == timer.opened)?;
-    (incident.queued.at(timer.alarm) == Some(timer.due_ms)).then_some(incident)
-}
-
-/// What an entry of the queue is worth, as the incidents stand.
-fn worth(slots: &[Option<Incident>], timer: &Timer) -> Worth {
-    match queued(slots, timer).and_then(|incident| incident.due.at(timer.alarm)) {
-        Some(due_ms) if due_ms > timer.due_ms => Worth::Later(due_ms),
-        Some(_) => Worth::Due,
-        None => Worth::Nothing,
     }
 }

@@ -339,3 +339,6 @@ fn grow<T>(list: &mut Vec<T>, last: u32, new: impl FnMut() -> T) {
         list.resize_with(last as usize + 1, new);
     }
 }
+
+#[cfg(test)]
+mod tests;
