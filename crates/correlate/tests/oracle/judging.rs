@@ -55,7 +55,7 @@ fn try_rule(city: City<'_>, world: &mut World, rule: &Rule, joined: &Evidence, c
         .filter(|e| rule.sensors.as_ref().is_none_or(|sensors| sensors.contains(&e.sensor)))
         .cloned()
         .collect();
-    for instant_ms in instants(city, rule, joined, &passing) {
+    for instant_ms in instants(city, world, rule, joined, &passing) {
         let alive: Vec<&Evidence> =
             passing.iter().filter(|e| is_alive(world, city.policy, e, instant_ms, rule.window_ms)).collect();
         for origin in origins(city, rule, joined.building, &alive) {
@@ -75,13 +75,20 @@ fn try_rule(city: City<'_>, world: &mut World, rule: &Rule, joined: &Evidence, c
 }
 
 /// "A rule's candidate instants are t and the event times of the evidence up to t + W, earliest first": of the evidence
-/// that it could count.
-fn instants(city: City<'_>, rule: &Rule, joined: &Evidence, passing: &[Evidence]) -> BTreeSet<i64> {
-    let reach_m = |e: &Evidence| city.distance_m(e.building, joined.building);
+/// that it could count, which is what lies in the reach of some origin that it could try.
+fn instants(city: City<'_>, world: &World, rule: &Rule, joined: &Evidence, passing: &[Evidence]) -> BTreeSet<i64> {
+    let is_near =
+        |one: usize, other: usize| rule.radius_m.is_some_and(|radius_m| city.distance_m(one, other) <= radius_m);
+    let burning: BTreeSet<usize> = world.evidence.iter().filter(|e| !e.wiped).map(|e| e.building).collect();
+    let may_be_tried = |origin: &usize| {
+        is_near(*origin, joined.building)
+            && world.incident_of(*origin).is_some()
+            && rule.premises.as_ref().is_none_or(|premises| premises.contains(&city.building(*origin).premises))
+    };
+    let origins: Vec<usize> = burning.into_iter().filter(may_be_tried).collect();
     let is_in_reach = |e: &&Evidence| match rule.radius_m {
         None => e.building == joined.building,
-        // An origin lies at most one radius from b, and what it counts at most one radius from it.
-        Some(radius_m) => reach_m(e) <= 2.0 * radius_m,
+        Some(_) => origins.iter().any(|origin| is_near(e.building, *origin)),
     };
     let last_ms = joined.at_ms + rule.window_ms;
     let times_ms = passing.iter().filter(is_in_reach).map(|e| e.at_ms);

@@ -59,10 +59,8 @@ impl Replay {
     pub fn take_all(mut self, batches: impl Iterator<Item = Arc<Vec<Input>>>) -> Self {
         let mut decisions = Vec::new();
         for batch in batches {
-            for input in batch.iter() {
-                // The correlator counts what it rejects; the reason is `correlate`'s to tell.
-                let _ = self.correlator.take(input, &mut decisions);
-            }
+            // The correlator counts what it rejects; the reason is `correlate`'s to tell.
+            self.correlator.take_all(&batch, &mut decisions, |_, _, _| {});
             decisions.drain(..).for_each(|decision| self.see(&decision));
         }
         self.correlator.drain(&mut decisions);

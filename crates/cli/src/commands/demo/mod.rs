@@ -122,12 +122,11 @@ impl Stage {
     fn correlate(&mut self, batches: Receiver<Batch>, show: &mut Show<'_>) -> Result<(), Failure> {
         for batch in batches {
             self.amounts.add(&batch);
-            for input in &batch.inputs {
-                if self.correlator.take(input, &mut self.decisions).is_err() {
-                    self.amounts.rejected += 1;
-                }
-                self.publish(show)?;
-            }
+            let rejected = &mut self.amounts.rejected;
+            self.correlator.take_all(&batch.inputs, &mut self.decisions, |_, taken, _| {
+                *rejected += u64::from(taken.is_err());
+            });
+            self.publish(show)?;
             show.progress(batch.until_ms, self.amounts.records);
         }
         self.correlator.drain(&mut self.decisions);
