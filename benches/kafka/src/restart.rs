@@ -65,7 +65,7 @@ pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Tro
             let meant = sending.join().map_err(|_| Trouble::from("the sender panicked"))??;
             Ok::<_, Trouble>((killed?, meant))
         })?;
-        pauses.push(first_after(&watch.end()?, &meant, killed.at)?.duration_since(killed.at));
+        pauses.push(first_after(&watch.end()?, &meant, &scene.raw, killed.at)?.duration_since(killed.at));
         logs += &killed.log;
         member = killed.next;
     }
@@ -120,11 +120,13 @@ fn kill_and_start(
 }
 
 /// When the first decision on a fire was seen that was meant to be sent after the kill.
-fn first_after(seen: &[Seen], meant: &Meant, killed_at: Instant) -> Result<Instant, Trouble> {
+fn first_after(seen: &[Seen], meant: &Meant, raw: &str, killed_at: Instant) -> Result<Instant, Trouble> {
     let is_new = |bytes: &[u8]| {
         let decision: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let devices = decision["evidence"].as_array().into_iter().flatten();
-        devices.filter_map(|one| meant.get(one["device"].as_str()?)).any(|meant| *meant > killed_at)
+        // The storm before had the same devices; its signals came from elsewhere.
+        let own = devices.filter(|one| one["source"].as_str().is_some_and(|source| source.starts_with(raw)));
+        own.filter_map(|one| meant.get(one["device"].as_str()?)).any(|meant| *meant > killed_at)
     };
     let first = seen.iter().find(|seen| is_new(&seen.bytes)).map(|seen| seen.at);
     first.ok_or_else(|| Trouble::from("no decision came after the kill"))
