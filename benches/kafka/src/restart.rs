@@ -48,7 +48,7 @@ pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Tro
     let (mut pauses, mut logs) = (Vec::new(), String::new());
     let mut pairs = stand.city.pairs.chunks(stand.city.pairs.len() / (size.runs + 1));
     for _ in 0..size.runs {
-        let watch = Watch::start(&stand.brokers, &stand.topics, &topics)?;
+        let watch = Watch::start(&stand.brokers, &stand.topics, &topics, &scene.raw)?;
         let plan = Plan {
             brokers: &stand.brokers,
             topic: &scene.raw,
