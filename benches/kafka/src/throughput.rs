@@ -221,7 +221,10 @@ pub fn storm(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Troub
         let count = size.records as u64 / 4;
         let prepare = || {
             let scene = stand.scene(&stand.raw_topic("none"), "signal", rules, size.partitions)?;
-            stand.lay(&scene.topic("signals"), storm_lines(&stand.city, size.records / 4, START_MS))?;
+            stand.lay(
+                &scene.topic("signals"),
+                storm_lines(&stand.city, stand.city.names.len(), size.records / 4, START_MS),
+            )?;
             if floor.is_none() {
                 floor = Some(floor::run(&stand.brokers, &scene.topic("signals"))?.0);
             }
