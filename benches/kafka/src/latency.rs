@@ -120,7 +120,7 @@ impl<'r> Round<'r> {
     fn echo(&mut self) -> Result<Histogram<u64>, Trouble> {
         let scene = self.scene("echo")?;
         let echo = Echo::start(&scene)?;
-        let watch = Watch::start(&self.stand.brokers, &self.stand.topics, &[scene.topic("dispatch")])?;
+        let watch = Watch::start(&self.stand.brokers, &self.stand.topics, &[scene.topic("dispatch")], "")?;
         // The same records for both: whoever burned here burns again there.
         let kept = self.pairs;
         let (meant, _) = self.play(&scene, &watch)?;
@@ -134,7 +134,7 @@ impl<'r> Round<'r> {
         let scene = self.scene("product")?;
         let member = scene.member("m0", "all")?;
         let topics = [scene.topic("dispatch"), scene.topic("watch")];
-        let watch = Watch::start(&self.stand.brokers, &self.stand.topics, &topics)?;
+        let watch = Watch::start(&self.stand.brokers, &self.stand.topics, &topics, "")?;
         all_begun(&member, self.size.partitions as usize)?;
         let from = usage::Moment::now(&[member.id()], None);
         let (meant, pairs) = self.play(&scene, &watch).map_err(|trouble| with_log(&trouble, &member))?;

@@ -94,11 +94,11 @@ pub fn frames(city: &City, count: usize) -> impl Iterator<Item = Line> {
     })
 }
 
-/// Fires of all devices in no order, as the decode role writes them: keyed by region, with their source.
-pub fn storm(city: &City, count: usize, begin_ms: i64) -> impl Iterator<Item = Line> {
+/// Fires of the first `devices` in no order, as the decode role writes them: keyed by region, with their source.
+pub fn storm(city: &City, devices: usize, count: usize, begin_ms: i64) -> impl Iterator<Item = Line> {
     let mut draw = Draw(3);
     (0..count as u64).map(move |number| {
-        let place = place_in(&mut draw, city.names.len());
+        let place = place_in(&mut draw, devices);
         let at_ms = begin_ms + time_of(number, city.names.len()) - START_MS;
         let source = Some(format!("raw.storm/0/{number}"));
         let bytes = json(&city.names[place], Kind::Fire, number, at_ms, source);
@@ -114,7 +114,7 @@ mod tests {
     fn records_are_as_long_as_they_are_said_to_be_and_can_be_read() {
         let city = City::new(1_000).unwrap();
         let mut fires = 0;
-        for line in mix(&city, 5_000).chain(storm(&city, 100, START_MS)) {
+        for line in mix(&city, 5_000).chain(storm(&city, city.names.len(), 100, START_MS)) {
             assert_eq!(line.bytes.len(), JSON_BYTES);
             let input = fenghuo_model::Input::from_json(&line.bytes).unwrap();
             fires += usize::from(matches!(input, fenghuo_model::Input::Signal(signal) if signal.kind == Kind::Fire));

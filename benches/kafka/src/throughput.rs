@@ -218,10 +218,13 @@ pub fn frames(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trou
 pub fn storm(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trouble> {
     let mut measure = |what, goal, rules| -> Result<Took, Trouble> {
         let mut floor = None;
-        let count = size.records as u64 / 2;
+        let count = size.records as u64 / 4;
         let prepare = || {
             let scene = stand.scene(&stand.raw_topic("none"), "signal", rules, size.partitions)?;
-            stand.lay(&scene.topic("signals"), storm_lines(&stand.city, size.records / 2, START_MS))?;
+            stand.lay(
+                &scene.topic("signals"),
+                storm_lines(&stand.city, stand.city.names.len(), size.records / 4, START_MS),
+            )?;
             if floor.is_none() {
                 floor = Some(floor::run(&stand.brokers, &scene.topic("signals"))?.0);
             }

@@ -29,11 +29,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to read topics from their ends.
+    /// Begins to read topics from their ends; only records that hold `mark` count.
     ///
     /// # Errors
     /// No such topics.
-    pub fn start(brokers: &str, topics: &Topics, names: &[String]) -> Result<Self, Trouble> {
+    pub fn start(brokers: &str, topics: &Topics, names: &[String], mark: &str) -> Result<Self, Trouble> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers).set("group.id", "watch").set("enable.auto.commit", "false");
         config
@@ -51,12 +51,16 @@ impl Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let count = Arc::new(AtomicUsize::new(0));
         let (told, counted) = (Arc::clone(&stop), Arc::clone(&count));
+        let mark = mark.as_bytes().to_vec();
         let read = move || {
             let mut seen = Vec::new();
             while !told.load(Ordering::Acquire) {
                 if let Some(Ok(record)) = reader.poll(Duration::from_millis(20)) {
-                    seen.push(Seen { at: Instant::now(), bytes: record.payload().unwrap_or_default().to_vec() });
-                    counted.store(seen.len(), Ordering::Release);
+                    let at = Instant::now();
+                    let bytes = record.payload().unwrap_or_default().to_vec();
+                    let counts = mark.is_empty() || bytes.windows(mark.len()).any(|window| window == mark);
+                    seen.push(Seen { at, bytes });
+                    counted.fetch_add(usize::from(counts), Ordering::AcqRel);
                 }
             }
             seen
@@ -65,7 +69,7 @@ impl Watch {
         Ok(Self { stop, thread, count })
     }
 
-    /// How many records it has seen.
+    /// How many records that count it has seen.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
