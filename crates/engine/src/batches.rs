@@ -52,6 +52,8 @@ pub struct Batches<C: ConsumerContext + 'static> {
 struct Queue<C: ConsumerContext + 'static> {
     topic: String,
     partition: i32,
+    /// Whether its records are left there for now.
+    is_held: bool,
     /// Our own reference to it.
     native: NonNull<client::rd_kafka_queue_t>,
     /// The crate's reference, by which it says that it is no longer empty.
@@ -132,8 +134,18 @@ impl<C: ConsumerContext + 'static> Batches<C> {
         let wake = Arc::clone(&self.wake);
         says.set_nonempty_callback(move || wake.say());
         let Some(native) = partition_queue(&self.consumer, topic, partition) else { return false };
-        self.queues.push(Queue { topic: topic.to_owned(), partition, native, _says: says });
+        self.queues.push(Queue { topic: topic.to_owned(), partition, is_held: false, native, _says: says });
         true
+    }
+
+    /// Leaves a partition's records where the client has put them, or takes them again. The client goes on to fetch until
+    /// it has as many as it may; unlike its own pause, this drops nothing that it has fetched.
+    pub fn hold(&mut self, topic: &str, partition: i32, is_held: bool) {
+        let is_it = |queue: &&mut Queue<C>| queue.partition == partition && queue.topic == topic;
+        if let Some(queue) = self.queues.iter_mut().find(is_it) {
+            // What lies there when it is taken again says nothing; but all are looked at before any is waited for.
+            queue.is_held = is_held;
+        }
     }
 
     /// Whether records of the last batch are still to be given out.
@@ -167,7 +179,8 @@ impl<C: ConsumerContext + 'static> Batches<C> {
         self.next = 0;
         for _ in 0..self.queues.len() {
             self.turn = (self.turn + 1) % self.queues.len();
-            let queue = self.queues[self.turn].native.as_ptr();
+            let Queue { is_held: false, native, .. } = &self.queues[self.turn] else { continue };
+            let queue = native.as_ptr();
             // SAFETY: the queue is live, and the vector has room for so many pointers. Without waiting: the call would
             // wait until all of it is filled.
             let taken = unsafe { client::rd_kafka_consume_batch_queue(queue, 0, self.batch.as_mut_ptr(), MOST) };

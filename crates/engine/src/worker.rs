@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
-use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::batches::{Batches, Fetched};
 use crate::config::{Config, Kafka};
@@ -34,7 +33,7 @@ mod suspects;
 mod task;
 
 pub use limits::Rarely;
-use limits::{COUNTERS_EVERY, MOST_AT_ONCE, MOST_IN_FLIGHT, POLL_WAIT, RETRY_AFTER, TICK_EVERY};
+use limits::{COUNTERS_EVERY, MOST_AT_ONCE, MOST_IN_FLIGHT, POLL_WAIT, RETRY_AFTER, SHORT_WAIT, TICK_EVERY};
 use stopped::{Passed, Stopped};
 pub use task::{Beginning, Held, Place, Task};
 
@@ -64,6 +63,8 @@ pub struct Worker<'a, T: Task> {
     wait_until: Instant,
     next_slot: u16,
     paused: bool,
+    /// Whether more of what waited may be taken at once.
+    has_more: bool,
     drain_wait: Duration,
     ticked_at: Instant,
     committed_again_at: Instant,
@@ -104,6 +105,7 @@ impl<'a, T: Task> Worker<'a, T> {
             wait_until: now,
             next_slot: 0,
             paused: false,
+            has_more: false,
             drain_wait: Duration::from_millis(config.kafka.drain_wait_ms.unsigned_abs()),
             ticked_at: now,
             committed_again_at: now,
@@ -129,6 +131,7 @@ impl<'a, T: Task> Worker<'a, T> {
                 Event::Trouble(error) => self.trouble(&error)?,
                 Event::Tick => self.tick(),
                 Event::Quiet => {
+                    self.hold_or_go_on();
                     self.read();
                     self.outlet.poll(Duration::ZERO);
                     self.take_waiting();
@@ -166,7 +169,11 @@ impl<'a, T: Task> Worker<'a, T> {
     /// Reads a batch of records, all of it before anything else happens: whatever becomes of their partitions next, the
     /// client counts them as read.
     fn read(&mut self) {
-        let mut wait = POLL_WAIT;
+        let mut wait = match (self.has_more, self.paused) {
+            (true, _) => Duration::ZERO,
+            (false, true) => SHORT_WAIT,
+            (false, false) => POLL_WAIT,
+        };
         loop {
             match self.batches.next(wait) {
                 Some(Ok(record)) => {
@@ -186,6 +193,7 @@ impl<'a, T: Task> Worker<'a, T> {
 
     /// Takes what waited and may be taken now, earliest first, some at a time so that nothing else waits for it.
     fn take_waiting(&mut self) {
+        self.has_more = false;
         for _ in 0..MOST_AT_ONCE {
             let waiting = self.held.iter().enumerate().filter(|(_, held)| held.stalled_until.is_none());
             let Some((_, index)) = waiting.filter_map(|(index, held)| Some((held.head_ms()?, index))).min() else {
@@ -203,6 +211,7 @@ impl<'a, T: Task> Worker<'a, T> {
             held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
             suspects::take(&mut self.task, &self.consumer, &record, held, &self.outlet);
         }
+        self.has_more = true;
     }
 
     fn delivered(&mut self, receipt: usize, appended_ms: Option<i64>) {
@@ -276,7 +285,6 @@ impl<'a, T: Task> Worker<'a, T> {
         self.begin_silent_again();
         let ours = |partition: &TopicPartition| self.ours.contains(partition);
         orphans::call_for(&self.orphans, &self.consumer, (T::ROLE, &self.task.topics()), ours);
-        self.hold_or_go_on();
         if self.counted_at.elapsed() >= COUNTERS_EVERY {
             self.counted_at = Instant::now();
             let (in_flight, stopped) = (self.outlet.in_flight(), self.stopped.len());
@@ -292,19 +300,12 @@ impl<'a, T: Task> Worker<'a, T> {
         } else if in_flight < MOST_IN_FLIGHT / 2 {
             self.paused = false;
         }
-        let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for held in &mut self.held {
-            // librdkafka drops what it has fetched when it is told to pause, and goes back to what was read last; where
-            // nothing was read yet it does not go back, and the records would never come.
-            let list = match held.backlog.turn(self.paused && held.has_read()) {
-                Some(true) => &mut pause,
-                Some(false) => &mut resume,
-                None => continue,
-            };
-            list.add_partition(&held.partition.topic, held.partition.partition);
-        }
-        if let Err(error) = self.consumer.pause(&pause).and_then(|()| self.consumer.resume(&resume)) {
-            self.say(&error, "reading could not be held or resumed");
+            if let Some(hold) = held.backlog.turn(self.paused) {
+                // What is held on purpose is not silent.
+                held.read_at = Instant::now();
+                self.batches.hold(&held.partition.topic, held.partition.partition, hold);
+            }
         }
     }
 

@@ -45,6 +45,7 @@ impl<T: Task> Worker<'_, T> {
                     // Before it is assigned, so that none of its records goes to the group's own queue.
                     let added = self.batches.add(&partition.topic, partition.partition);
                     assert!(added, "{partition} has no queue");
+                    self.batches.hold(&partition.topic, partition.partition, false);
                     let offset = Offset::Offset(held.beginning.done.offset);
                     list.add_partition_offset(&partition.topic, partition.partition, offset)
                         .expect("an offset that a broker gave is not negative");
@@ -61,10 +62,6 @@ impl<T: Task> Worker<'_, T> {
         }
         self.write_down_beginnings(begun_now);
         if list.count() > 0 {
-            // The client keeps a pause beyond the assignment that it was made in.
-            if let Err(error) = self.consumer.resume(&list) {
-                self.say(&error, "reading could not be resumed");
-            }
             self.answer(self.consumer.incremental_assign(&list));
         }
     }

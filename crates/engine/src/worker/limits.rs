@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// How long a poll waits for a record: acknowledgements that come meanwhile wait as long for their commit.
 pub(super) const POLL_WAIT: Duration = Duration::from_millis(10);
+/// And how long where what is under way must become less first.
+pub(super) const SHORT_WAIT: Duration = Duration::from_millis(1);
 /// How often offsets are committed: what a crash makes again is at most this much.
 pub(super) const TICK_EVERY: Duration = Duration::from_millis(100);
 /// How long after a failure the same is tried again.

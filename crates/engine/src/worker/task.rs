@@ -115,12 +115,6 @@ impl<S> Held<S> {
         Some(Place { partition: &self.partition, offset, timestamp_ms })
     }
 
-    /// Whether any record was read since it began.
-    #[must_use]
-    pub const fn has_read(&self) -> bool {
-        self.read_to > self.beginning.done.offset
-    }
-
     /// Whether records wait.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
