@@ -138,8 +138,8 @@ impl<C: ConsumerContext + 'static> Batches<C> {
         true
     }
 
-    /// Leaves a partition's records where the client has put them, or takes them again. The client goes on to fetch until
-    /// it has as many as it may; unlike its own pause, this drops nothing that it has fetched.
+    /// Leaves a partition's records where the client has put them, or takes them again. The client goes on to fetch
+    /// until it has as many as it may; unlike its own pause, this drops nothing that it has fetched.
     pub fn hold(&mut self, topic: &str, partition: i32, is_held: bool) {
         let is_it = |queue: &&mut Queue<C>| queue.partition == partition && queue.topic == topic;
         if let Some(queue) = self.queues.iter_mut().find(is_it) {
