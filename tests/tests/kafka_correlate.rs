@@ -255,7 +255,7 @@ fn burning(stage: &Night<'_>) -> String {
 fn a_registry_is_put_in_force_and_stays() {
     let broker = Broker::start();
     let (city, records) = night();
-    let stage = Night::set(&broker, &city, "registry");
+    let stage = Night::set_unfiltered(&broker, &city, "registry");
     let start = |name: &str| {
         let mut command = fenghuo();
         command.args(["run", "--config"]).arg(&stage.stage.config);
