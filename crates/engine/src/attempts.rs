@@ -5,9 +5,15 @@
 //! good order takes it back. If the one before came no further, the records that it may have read are taken a stretch
 //! at a time, and each stretch is written down before it is taken. Of the stretch in which that one ended, the next
 //! takes the records one by one, written down likewise; the record at which it ends is not taken again. So a record
-//! kills three times since the last progress, and whoever merely died takes no longer over its records.
+//! kills three times since the last progress, and whoever merely died takes no longer over its records. Whoever begins
+//! anew without having died, because the broker was in the way, has survived them ([`Survived`]).
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+
+use crate::events::TopicPartition;
 
 /// Beginnings without progress from which on records are suspect.
 const CAUTIOUS_FROM: u32 = 2;
@@ -34,6 +40,29 @@ pub struct Attempt {
     pub at: Option<(i64, i64)>,
 }
 
+impl Attempt {
+    /// What stands written down as JSON. What cannot be read counts as nothing: at the worst a record kills three times
+    /// more.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// Where this process began partitions: whatever made it begin one anew, it died of nothing that it took there.
+#[derive(Debug, Default)]
+pub struct Survived(Mutex<BTreeMap<TopicPartition, i64>>);
+
+impl Survived {
+    /// A partition begins at `from`; `before` is given back if it tells of somebody who may have died of a record.
+    #[must_use]
+    pub fn sort_out(&self, partition: &TopicPartition, from: i64, before: Option<Attempt>) -> Option<Attempt> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = begun.insert(partition.clone(), from);
+        before.filter(|_| here != Some(from))
+    }
+}
+
 /// What is to be done with a record before it is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
@@ -58,15 +87,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Begins at `from`, in a log that ends at `end`; `before` is what stands written down as JSON, if anything does.
-    ///
-    /// What cannot be read counts as nothing: at the worst a record kills three times more.
-    #[must_use]
-    pub fn begin(before: Option<&[u8]>, from: i64, end: i64) -> Self {
-        Self::after(before.and_then(|bytes| serde_json::from_slice(bytes).ok()), from, end)
-    }
-
-    /// The same, after an attempt that was read already.
+    /// Begins at `from`, in a log that ends at `end`, after what stands written down, if anything does.
     #[must_use]
     pub fn after(before: Option<Attempt>, from: i64, end: i64) -> Self {
         let before = before.unwrap_or_default();
@@ -124,13 +145,34 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    fn begin(before: Option<&[u8]>, from: i64, end: i64) -> Attempts {
+        Attempts::after(before.and_then(Attempt::read), from, end)
+    }
+
+    /// The broker refused what was made of a record, again and again: nobody died of it.
+    #[test]
+    fn who_begins_anew_without_having_died_suspects_nothing() {
+        let survived = Survived::default();
+        let partition = TopicPartition { topic: "signals".into(), partition: 3 };
+        let of_another = Attempt { from: 5, begun: 2, at: Some((5, 1)) };
+        assert_eq!(survived.sort_out(&partition, 5, Some(of_another)), Some(of_another));
+        for _ in 0..3 {
+            assert_eq!(survived.sort_out(&partition, 5, Some(of_another)), None);
+        }
+        // It came further, was given up, and another one died where it is begun now.
+        let later = Attempt { from: 9, ..of_another };
+        assert_eq!(survived.sort_out(&partition, 9, Some(later)), Some(later));
+        let elsewhere = TopicPartition { partition: 4, ..partition };
+        assert_eq!(survived.sort_out(&elsewhere, 9, Some(later)), Some(later));
+    }
+
     /// A process that dies of the record `deadly` whenever it takes it, and otherwise commits every thousand records:
     /// how often it dies, which records were condemned, and how often anything was written down.
     fn live(deadly: i64, end: i64) -> (u32, Vec<i64>, u32) {
         let (mut committed, mut written, mut deaths) = (0, None::<String>, 0);
         let (mut condemned, mut notes) = (Vec::new(), 0);
         'lives: loop {
-            let mut attempts = Attempts::begin(written.as_deref().map(str::as_bytes), committed, end);
+            let mut attempts = begin(written.as_deref().map(str::as_bytes), committed, end);
             written = Some(attempts.record());
             let mut next = committed;
             while next < end {
@@ -170,11 +212,11 @@ mod tests {
 
     #[test]
     fn restarts_without_work_suspect_nobody() {
-        let first = Attempts::begin(None, 5, 5);
-        let second = Attempts::begin(Some(first.record().as_bytes()), 5, 5);
-        let mut third = Attempts::begin(Some(second.record().as_bytes()), 5, 5);
+        let first = begin(None, 5, 5);
+        let second = begin(Some(first.record().as_bytes()), 5, 5);
+        let mut third = begin(Some(second.record().as_bytes()), 5, 5);
         assert!(!third.suspects_any());
         assert_eq!(third.enter(5), Entry::Free, "it came after the last death");
-        assert!(!Attempts::begin(Some(b"?"), 0, 9).suspects_any());
+        assert!(!begin(Some(b"?"), 0, 9).suspects_any());
     }
 }

@@ -32,6 +32,10 @@ const CONTACT_EVERY: Duration = Duration::from_millis(500);
 /// The largest message handed to a broker: a raw record of the usual limit with its headers, escaped.
 const LARGEST_MESSAGE_BYTES: &str = "8388608";
 
+/// The largest batch of several messages. The client does not count their headers, which are up to half of a decision,
+/// and the broker refuses a batch above its limit of a record, 1 MiB if nobody changed it: with it the transaction.
+const LARGEST_BATCH_BYTES: &str = "400000";
+
 /// Settings that a configuration may overrule, those that it says, and who we are.
 fn client(kafka: &Kafka, role: &str, defaults: &[(&str, &str)]) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -170,6 +174,7 @@ pub fn transactional(kafka: &Kafka, id: &str) -> ClientConfig {
         ("compression.type", "lz4"),
         ("queue.buffering.max.messages", "1000000"),
         ("message.max.bytes", LARGEST_MESSAGE_BYTES),
+        ("batch.size", LARGEST_BATCH_BYTES),
         ("retry.backoff.ms", "1"),
     ];
     let mut config = client(kafka, "correlate", &defaults);

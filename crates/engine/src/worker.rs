@@ -14,6 +14,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
 
+use crate::attempts::Survived;
 use crate::batches::{Batches, Fetched};
 use crate::config::{Config, Kafka};
 use crate::events::{Answering, Context, Event, Noted, TopicPartition};
@@ -65,6 +66,7 @@ pub struct Worker<'a, T: Task> {
     paused: bool,
     /// Whether more of what waited may be taken at once.
     has_more: bool,
+    survived: Survived,
     drain_wait: Duration,
     ticked_at: Instant,
     committed_again_at: Instant,
@@ -106,6 +108,7 @@ impl<'a, T: Task> Worker<'a, T> {
             next_slot: 0,
             paused: false,
             has_more: false,
+            survived: Survived::default(),
             drain_wait: Duration::from_millis(config.kafka.drain_wait_ms.unsigned_abs()),
             ticked_at: now,
             committed_again_at: now,

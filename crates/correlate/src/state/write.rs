@@ -17,6 +17,9 @@ use crate::incident::{Incident, Member};
 use crate::region::Region;
 use crate::window::Series;
 
+/// Accepted signals of one record at most: a few hundred bytes each, and brokers usually take a record of 1 MiB.
+const MOST_IN_A_RECORD: usize = 1_000;
+
 /// What of a region's state was written already.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
@@ -104,10 +107,12 @@ impl Region {
         let from = written.accepted_to.max(first);
         let fresh: Vec<_> = self.duplicates.since(from).collect();
         if !fresh.is_empty() {
-            let records = fresh.iter().map(|(at_ms, statement)| accepted_record(*at_ms, statement, &self.registry));
-            let records: Vec<AcceptedRecord<'_>> = records.collect();
-            out.push(StateChange { key: key(from), value: Some(envelope::write(&records)) });
-            written.chunks.push_back(from);
+            for (number, some) in (from..).step_by(MOST_IN_A_RECORD).zip(fresh.chunks(MOST_IN_A_RECORD)) {
+                let records = some.iter().map(|(at_ms, statement)| accepted_record(*at_ms, statement, &self.registry));
+                let records: Vec<AcceptedRecord<'_>> = records.collect();
+                out.push(StateChange { key: key(number), value: Some(envelope::write(&records)) });
+                written.chunks.push_back(number);
+            }
         }
         written.accepted_to = self.duplicates.next_number();
     }

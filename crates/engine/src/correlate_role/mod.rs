@@ -105,6 +105,7 @@ impl<'a> Correlation<'a> {
             ends: Arc::new(ends_reader(&config.kafka)?),
             reports: report,
             began: Instant::now(),
+            survived: Arc::default(),
         };
         Ok(Self {
             answering: Answering(Arc::clone(&noted)),

@@ -2,7 +2,8 @@
 //!
 //! A transaction that took place and whose messages are not there would be a fault beyond the protocol. So every
 //! decision for dispatch stays in the state until it was read back; one that is not seen in time is published again,
-//! under the same id. The decisions of one transaction are one record.
+//! under the same id. The decisions of one transaction are one record, or as many as a broker's limit of a record asks
+//! for: in a storm they are thousands.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,6 +16,9 @@ use super::ledger::{Message, Visible};
 pub const REPEATED: &str = "repeated";
 
 const KEY: &str = "outbox/";
+
+/// Beyond this a transaction's decisions go into another record; brokers usually take one of 1 MiB at most.
+const LARGEST_BUNDLE_BYTES: usize = 256 * 1024;
 
 /// The decisions of one transaction that were not seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,9 +67,23 @@ impl Outbox {
 
     /// Keeps the decisions of a transaction.
     pub fn add(&mut self, messages: Vec<Message>, due_ms: i64) {
-        if messages.is_empty() {
-            return;
+        let mut bundle = Vec::new();
+        let mut bytes = 0;
+        for message in messages {
+            let more = size_of_message(&message);
+            if bytes + more > LARGEST_BUNDLE_BYTES && !bundle.is_empty() {
+                self.add_bundle(std::mem::take(&mut bundle), due_ms);
+                bytes = 0;
+            }
+            bytes += more;
+            bundle.push(message);
         }
+        if !bundle.is_empty() {
+            self.add_bundle(bundle, due_ms);
+        }
+    }
+
+    fn add_bundle(&mut self, messages: Vec<Message>, due_ms: i64) {
         let number = self.next;
         self.next += 1;
         self.keep(number, messages, due_ms, false);
@@ -154,6 +172,11 @@ impl Outbox {
     }
 }
 
+fn size_of_message(message: &Message) -> usize {
+    let headers = message.headers.iter().map(|(name, value)| name.len() + value.len());
+    message.payload.len() + message.key.as_ref().map_or(0, Vec::len) + headers.sum::<usize>()
+}
+
 fn id_of(message: &Message) -> &str {
     message.header("ce_id").unwrap_or_default()
 }
@@ -162,6 +185,26 @@ fn id_of(message: &Message) -> &str {
 mod tests {
     use super::*;
     use crate::correlate_role::ledger::Target;
+
+    /// In a storm a transaction has thousands of decisions; no record may be larger than brokers take.
+    #[test]
+    fn no_record_is_larger_than_brokers_take() {
+        let decision = |number: usize| Message {
+            target: Target::Dispatch,
+            key: None,
+            payload: vec![b'x'; 3_000],
+            headers: vec![("ce_id".to_owned(), format!("i/{number}").into_bytes())],
+        };
+        let mut outbox = Outbox::default();
+        outbox.add((0..2_000).map(decision).collect(), 7);
+        let mut records = Vec::new();
+        outbox.changes(&mut records);
+        assert!(records.len() > 20, "{}", records.len());
+        assert!(records.iter().flat_map(|(_, value)| value).all(|value| value.len() < 300_000));
+        let mut again = Outbox::default();
+        records.iter().for_each(|(key, value)| again.put_back(key, value.as_ref().unwrap(), 7).unwrap());
+        assert_eq!((outbox.len(), again.len()), (2_000, 2_000));
+    }
 
     fn message(id: &str) -> Message {
         let headers = vec![("ce_id".to_owned(), id.as_bytes().to_vec())];

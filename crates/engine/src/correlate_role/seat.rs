@@ -19,7 +19,7 @@ use super::ledger::{Ledger as _, Trouble, Visible};
 use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use super::silence::Silence;
-use crate::attempts::{self, Attempts, Entry};
+use crate::attempts::{self, Attempt, Attempts, Entry, Survived};
 use crate::batches::Batches;
 use crate::config::{Kafka, Topics};
 use crate::events::{Context, TopicPartition};
@@ -53,6 +53,8 @@ pub struct Office {
     pub reports: Sender<Report>,
     /// When the process began: its monotonic clock.
     pub began: Instant,
+    /// Where partitions were begun here.
+    pub survived: Arc<Survived>,
 }
 
 impl Office {
@@ -273,8 +275,9 @@ impl Holder {
     /// Writes down that the partition begins here, before any of its records can end the process.
     /// `end`: that of the log when the shard was begun, which is all that an attempt before it can have taken.
     fn watch(&self, shard: &mut Shard, end: i64) -> Result<Watch, Trouble> {
-        let before = shard.take_attempt();
-        let attempts = Attempts::begin(before.as_deref(), shard.next_offset(), end);
+        let (from, before) = (shard.next_offset(), shard.take_attempt().and_then(|bytes| Attempt::read(&bytes)));
+        let before = self.office.survived.sort_out(&self.partition, from, before);
+        let attempts = Attempts::after(before, from, end);
         let notes = Notes::new(&self.office.kafka, &self.office.topics.state, self.partition.partition);
         let notes = notes.map_err(|failure| Trouble::Unusable(failure.to_string()))?;
         notes.write(attempts::KEY, &attempts.record()).map_err(Trouble::Anew)?;

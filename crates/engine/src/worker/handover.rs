@@ -84,6 +84,8 @@ impl<T: Task> Worker<'_, T> {
             done.offset = passed.to;
         }
         self.passed.retain(|passed| passed.gap.partition != *partition);
+        let before = committed.and_then(|committed| committed.attempt);
+        let before = self.survived.sort_out(partition, done.offset, before);
         let shard = self.task.begin(partition, committed.and_then(|committed| committed.passage));
         tracing::info!(role = T::ROLE, %partition, next = done.offset, end = log.1, "begun");
         Ok(Ok(Held {
@@ -91,7 +93,7 @@ impl<T: Task> Worker<'_, T> {
             slot: self.free_slot(),
             shard,
             progress: Progress::from(done),
-            attempts: Attempts::after(committed.and_then(|committed| committed.attempt), done.offset, log.1),
+            attempts: Attempts::after(before, done.offset, log.1),
             beginning: Beginning { done, end: log.1 },
             taken_ms: done.mark_ms,
             read_to: done.offset,
