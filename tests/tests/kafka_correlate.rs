@@ -403,3 +403,36 @@ fn what_the_group_gave_to_nobody_finds_an_owner() {
     ended_well(vec![first, second]);
     stage.check(&city);
 }
+
+/// Every device of a city fires within seconds: what a transaction publishes and remembers then is more than a broker
+/// takes in one record or batch, and must be cut.
+#[test]
+fn a_storm_fits_into_what_the_broker_takes() {
+    let broker = Broker::start();
+    let (city, _) = night();
+    let stage = Night::set_unfiltered(&broker, &city, "storm");
+    let signals = stage.topic("signals");
+    let registry = &stage.stage.registry;
+    let mut producer = fenghuo_sinks::RawProducer::new(&broker.address, []).unwrap();
+    for (number, device) in (0_i64..).zip(registry.devices()) {
+        let at_ms = 1_795_312_682_000 + number / 10;
+        let (id, source) = (device.id, format!("raw.storm/0/{number}"));
+        let signal =
+            serde_json::json!({"device": id, "kind": "fire", "at": at_ms, "received_at": at_ms, "source": source});
+        let region = registry.region_of(device.building).as_bytes();
+        producer.send(&signals, region, signal.to_string().as_bytes(), at_ms).unwrap();
+    }
+    let sent = producer.finish(Duration::from_secs(60)).unwrap();
+    let member = Member::start(stage.stage.path(), "storm", &stage.stage.config, "correlate").unwrap();
+    let group = stage.stage.group("correlate");
+    wait(std::slice::from_ref(&member), || broker.is_done(&group, std::slice::from_ref(&signals)));
+    let log = member.log();
+    ended_well(vec![member]);
+    for trouble in ["begins anew", "nobody survives", "ALARM"] {
+        assert!(!log.contains(trouble), "{trouble}: {log}");
+    }
+    assert!(broker.read(&stage.topic("dead")).is_empty());
+    let dispatched = broker.read(&stage.topic("dispatch"));
+    let bytes: usize = dispatched.iter().map(|decision| decision.bytes.len()).sum();
+    assert!(bytes > 2_000_000, "no storm: {sent} signals, {} decisions, {bytes} bytes", dispatched.len());
+}
