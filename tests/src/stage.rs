@@ -128,12 +128,16 @@ impl Stage {
 const OWN_TOPICS: [(&str, &str); 5] =
     [("signals", "signals"), ("dispatch", "dispatch"), ("watch", "watch"), ("state", "state"), ("dead_letter", "dead")];
 
+/// The table of a configuration that names the topics which Fenghuo writes, `<name>.signals` and so on.
+#[must_use]
+pub fn own_topics(name: &str) -> String {
+    let lines = OWN_TOPICS.iter().map(|(key, topic)| format!("{key} = \"{name}.{topic}\"\n"));
+    std::iter::once("[topics]\n".to_owned()).chain(lines).collect()
+}
+
 fn configuration(name: &str, brokers: &str, forward: &str) -> String {
     let mut text = format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{brokers}\"\ngroup = \"{name}\"\n");
-    text += &format!("[decode]\nforward = \"{forward}\"\n[topics]\n");
-    for (key, topic) in OWN_TOPICS {
-        text += &format!("{key} = \"{name}.{topic}\"\n");
-    }
+    text += &format!("[decode]\nforward = \"{forward}\"\n{}", own_topics(name));
     for channel in Channel::ALL {
         let people = channel == Channel::People;
         let (topic, format) = (channel.topic(), channel.format());

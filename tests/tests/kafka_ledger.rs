@@ -28,6 +28,7 @@ use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Targ
 use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
 use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
 use fenghuo_tests::processes::fenghuo;
+use fenghuo_tests::stage::own_topics;
 use ledger::{Faults, MemoryLedger};
 use random::Random;
 use rdkafka::consumer::Consumer;
@@ -51,17 +52,8 @@ impl OnKafka {
     fn begin(address: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let name = format!("ledger-{}", std::process::id());
-        let mut text =
-            format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{address}\"\ngroup = \"{name}\"\n[topics]\n");
-        for (key, topic) in [
-            ("signals", "signals"),
-            ("dispatch", "dispatch"),
-            ("watch", "watch"),
-            ("state", "state"),
-            ("dead_letter", "dead"),
-        ] {
-            text += &format!("{key} = \"{name}.{topic}\"\n");
-        }
+        let mut text = format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{address}\"\ngroup = \"{name}\"\n");
+        text += &own_topics(&name);
         text += &format!("[[raw]]\ntopic = \"{name}.raw\"\nformat = \"signal\"\n");
         let file = folder.path().join("fenghuo.toml");
         std::fs::write(&file, &text).unwrap();

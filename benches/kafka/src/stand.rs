@@ -10,6 +10,7 @@ use fenghuo_model::Policy;
 use fenghuo_sinks::RawProducer;
 use fenghuo_tests::broker::script;
 use fenghuo_tests::processes::{Member, fenghuo};
+use fenghuo_tests::stage::own_topics;
 use fenghuo_tests::topics::Topics;
 use fenghuo_tests::trouble::Trouble;
 
@@ -128,16 +129,8 @@ impl Stand {
         self.runs.set(self.runs.get() + 1);
         let name = format!("run{}-{}", self.runs.get(), std::process::id());
         let mut text = format!("registry = \"city.jsonl\"\npolicy = \"{}\"\n", rules.file());
-        write!(text, "[kafka]\nbrokers = \"{}\"\ngroup = \"{name}\"\n[topics]\n", self.brokers).expect("a string");
-        for (key, topic) in [
-            ("signals", "signals"),
-            ("dispatch", "dispatch"),
-            ("watch", "watch"),
-            ("state", "state"),
-            ("dead_letter", "dead"),
-        ] {
-            writeln!(text, "{key} = \"{name}.{topic}\"").expect("a string");
-        }
+        write!(text, "[kafka]\nbrokers = \"{}\"\ngroup = \"{name}\"\n{}", self.brokers, own_topics(&name))
+            .expect("a string");
         writeln!(text, "[[raw]]\ntopic = \"{raw}\"\nformat = \"{format}\"").expect("a string");
         let config = self.folder.path().join(format!("{name}.toml"));
         std::fs::write(&config, text)?;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fenghuo_correlate::{Correlator, Limits, StateError};
-use fenghuo_model::registry::version_of;
 use fenghuo_model::{Policy, PolicyChange, RegistryChange};
 use rdkafka::producer::{BaseRecord, Producer as _};
 use serde::Serialize;
@@ -19,7 +18,7 @@ use crate::config::{Config, RegistrySource};
 use crate::correlate_role::{self, header, kafka_ledger::KafkaLedger, ledger::Ledger as _};
 use crate::events::{Event, Noted, TopicPartition};
 use crate::failure::Failure;
-use crate::kafka::{connect, ends_reader, group_reader, partition_count, producer};
+use crate::kafka::{EventConsumer, connect, ends_reader, group_reader, partition_count, producer};
 use crate::registries::{Registries, Version, put_beside};
 use crate::service::{Shutdown, failure_of_question};
 use crate::sources::read_files;
@@ -71,38 +70,55 @@ pub fn registry(config: &Config, file: Option<&Path>, shutdown: &Shutdown) -> Re
     let text = fs::read(path).map_err(|source| Failure::File { path: path.display().to_string(), source })?;
     let next = Version::read(&path.display().to_string(), &text).map_err(Failure::Configuration)?;
     let partitions = partitions(config, shutdown)?;
-    let registries = Registries::beside(configured);
+    let desk = Desk {
+        config,
+        registries: Registries::beside(configured),
+        group: Arc::new(group_reader(&config.kafka, correlate_role::ROLE)?),
+        ends: Arc::new(ends_reader(&config.kafka)?),
+    };
+    // Kept from one partition to the next: all have the same in force, and it is large.
+    let mut before = None;
     for partition in 0..partitions {
-        require_fit(config, &registries, partition, &next)?;
+        desk.require_fit(partition, &next, &mut before)?;
     }
-    let version = version_of(&text);
+    let version = next.name.to_string();
     let lies = put_beside(configured, &version, &text)?;
     write(config, partitions, &RegistryChange { version: version.clone() }.to_json())?;
     Ok((Applied { version, topic: config.topics.signals.clone(), partitions }, lies))
 }
 
-/// A partition's state must be able to go on under the registry.
-fn require_fit(config: &Config, registries: &Registries, number: i32, next: &Version) -> Result<(), Failure> {
-    let topic = config.topics.signals.as_str();
-    let partition = TopicPartition { topic: topic.into(), partition: number };
-    let group = Arc::new(group_reader(&config.kafka, correlate_role::ROLE)?);
-    let ends = Arc::new(ends_reader(&config.kafka)?);
-    let mut ledger = KafkaLedger::new(&config.kafka, &config.topics, &partition, &group, &ends);
-    let records = ledger.state().map_err(|trouble| Failure::of_configuration("state", trouble.to_string()))?;
-    let misfit = |error: &StateError| Failure::of_configuration("registry", format!("{partition}: {error}"));
-    let in_force = header::read(&records).map_err(|error| misfit(&error))?.map(|header| header.registry);
-    let before = match in_force.as_deref() {
-        // The partition never began, or no registry was ever put in force: members have the file as it was when they
-        // started, and it may have been edited since.
-        None | Some("") => None,
-        Some(name) => registries.find(name).ok(),
-    };
-    let own = header::of_correlator(&records);
-    let under = before.as_ref().unwrap_or(next);
-    let policy = Arc::new(Policy::default());
-    let restored = Correlator::restore(Arc::clone(&under.registry), policy, &Limits::default(), own);
-    let changed = restored.and_then(|mut correlator| correlator.change_registry(Arc::clone(&next.registry)));
-    changed.map_err(|error| misfit(&error))
+/// What looking at every partition's state needs.
+struct Desk<'c> {
+    config: &'c Config,
+    registries: Registries,
+    group: Arc<EventConsumer>,
+    ends: Arc<EventConsumer>,
+}
+
+impl Desk<'_> {
+    /// A partition's state must be able to go on under the registry; `before` is the one that was in force in the
+    /// partition before this one.
+    fn require_fit(&self, number: i32, next: &Version, before: &mut Option<Version>) -> Result<(), Failure> {
+        let Self { config, registries, group, ends } = self;
+        let topic = config.topics.signals.as_str();
+        let partition = TopicPartition { topic: topic.into(), partition: number };
+        let mut ledger = KafkaLedger::new(&config.kafka, &config.topics, &partition, group, ends);
+        let records = ledger.state().map_err(|trouble| Failure::of_configuration("state", trouble.to_string()))?;
+        let misfit = |error: &StateError| Failure::of_configuration("registry", format!("{partition}: {error}"));
+        let in_force = header::read(&records).map_err(|error| misfit(&error))?.map(|header| header.registry);
+        *before = match in_force.as_deref() {
+            // The partition never began, or no registry was ever put in force: members have the file as it was when
+            // they started, and it may have been edited since.
+            None | Some("") => None,
+            Some(name) => registries.find(name).ok(),
+        };
+        let own = header::of_correlator(&records);
+        let under = before.as_ref().unwrap_or(next);
+        let policy = Arc::new(Policy::default());
+        let restored = Correlator::restore(Arc::clone(&under.registry), policy, &Limits::default(), own);
+        let changed = restored.and_then(|mut correlator| correlator.change_registry(Arc::clone(&next.registry)));
+        changed.map_err(|error| misfit(&error))
+    }
 }
 
 fn partitions(config: &Config, shutdown: &Shutdown) -> Result<i32, Failure> {
