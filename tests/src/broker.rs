@@ -5,13 +5,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use crate::topics::{Isolation, Stored, Topics};
-use crate::trouble::Trouble;
-
-/// How long the broker is asked again where it does not answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+use crate::topics::{Isolation, Stored, Topics, answered};
 
 /// A running broker; one of our own is stopped with it.
 pub struct Broker {
@@ -25,18 +20,6 @@ pub struct Broker {
 #[must_use]
 pub fn script() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/kafka")
-}
-
-/// The answer to a question that a busy broker may leave unanswered for a while.
-fn answered<T>(ask: impl Fn() -> Result<T, Trouble>) -> T {
-    let deadline = Instant::now() + ANSWER_WITHIN;
-    loop {
-        match ask() {
-            Ok(answer) => return answer,
-            Err(trouble) => assert!(Instant::now() < deadline, "{trouble}"),
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
 }
 
 impl Broker {
@@ -62,7 +45,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn ends(&self, topic: &str) -> Vec<(i64, i64)> {
-        answered(|| self.topics.ends(topic, Isolation::Committed))
+        answered(|| self.topics.ends(topic, Isolation::Committed)).unwrap()
     }
 
     /// Everything that a topic holds, by partition and offset.
@@ -71,7 +54,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn read(&self, topic: &str) -> Vec<Stored> {
-        answered(|| self.topics.read(topic))
+        answered(|| self.topics.read(topic)).unwrap()
     }
 
     /// What a group has committed of every partition of a topic.
@@ -80,7 +63,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn committed(&self, group: &str, topic: &str) -> Vec<Option<i64>> {
-        answered(|| self.topics.committed(group, topic))
+        answered(|| self.topics.committed(group, topic)).unwrap()
     }
 
     /// Removes all records of a topic's first partition, as if they had aged out.
@@ -103,7 +86,7 @@ impl Broker {
     /// No answer.
     #[must_use]
     pub fn is_done(&self, group: &str, topics: &[String]) -> bool {
-        topics.iter().all(|topic| answered(|| self.topics.reached(group, topic, &self.ends(topic))))
+        topics.iter().all(|topic| answered(|| self.topics.reached(group, topic, &self.ends(topic))).unwrap())
     }
 }
 

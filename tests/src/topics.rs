@@ -16,6 +16,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::trouble::Trouble;
 
 const WAIT: Duration = Duration::from_secs(10);
+/// How long a broker is asked again where it does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long a whole topic may take to be read.
 const READ_WITHIN: Duration = Duration::from_secs(300);
 
@@ -104,13 +106,13 @@ impl Topics {
     /// No such topic, or no answer.
     pub fn ends(&self, topic: &str, isolation: Isolation) -> Result<Vec<(i64, i64)>, Trouble> {
         let consumer = if isolation == Isolation::Committed { &self.committed } else { &self.uncommitted };
-        let metadata = consumer.fetch_metadata(Some(topic), WAIT)?;
+        let metadata = answered(|| consumer.fetch_metadata(Some(topic), WAIT))?;
         let found = metadata.topics().first().ok_or_else(|| Trouble::from(format!("{topic}: no answer")))?;
         let partitions = i32::try_from(found.partitions().len()).unwrap_or_default();
         if partitions == 0 {
             return Err(Trouble::from(format!("{topic}: no partitions")));
         }
-        let ends = (0..partitions).map(|partition| consumer.fetch_watermarks(topic, partition, WAIT));
+        let ends = (0..partitions).map(|partition| answered(|| consumer.fetch_watermarks(topic, partition, WAIT)));
         Ok(ends.collect::<Result<_, _>>()?)
     }
 
@@ -178,6 +180,20 @@ impl Topics {
         let committed = self.committed(group, topic)?;
         let reached = |(low, high): &(i64, i64), at: &Option<i64>| low == high || at.is_some_and(|at| at >= *high);
         Ok(ends.iter().zip(&committed).all(|(ends, at)| reached(ends, at)))
+    }
+}
+
+/// The answer to a question that a busy broker may leave unanswered for a while.
+///
+/// # Errors
+/// It is not answered within half a minute: the last error.
+pub fn answered<T, E>(ask: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    loop {
+        match ask() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(200)),
+            answer => return answer,
+        }
     }
 }
 

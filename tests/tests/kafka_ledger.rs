@@ -24,7 +24,10 @@ use std::time::{Duration, Instant};
 
 use fenghuo_engine::Config;
 use fenghuo_engine::correlate_role::kafka_ledger::KafkaLedger;
-use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble};
+use fenghuo_engine::correlate_role::ledger::{
+    Committed, Ends, Ledger, Mark, Message, Since, StateRecords, Target, Transaction, Trouble,
+};
+use fenghuo_engine::correlate_role::mark;
 use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
 use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
 use fenghuo_tests::processes::fenghuo;
@@ -49,9 +52,9 @@ struct OnKafka {
 }
 
 impl OnKafka {
-    fn begin(address: &str) -> Self {
+    fn begin(address: &str, test: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let name = format!("ledger-{}", std::process::id());
+        let name = format!("ledger-{test}-{}", std::process::id());
         let mut text = format!("registry = \"city.jsonl\"\n[kafka]\nbrokers = \"{address}\"\ngroup = \"{name}\"\n");
         text += &own_topics(&name);
         text += &format!("[[raw]]\ntopic = \"{name}.raw\"\nformat = \"signal\"\n");
@@ -89,10 +92,11 @@ struct Pair {
 }
 
 /// What is read back: the offset, the state, the decisions by id.
-type ReadBack = (Option<i64>, StateRecords, Vec<(String, Vec<u8>)>);
+type ReadBack = (Option<Committed>, StateRecords, Vec<(String, Vec<u8>)>);
 
 fn read_back<L: Ledger>(ledger: &mut L) -> ReadBack {
-    let mut tail: Vec<_> = ledger.tail(0).unwrap().into_iter().map(|it| (it.id, it.payload)).collect();
+    let since = Since { at_ms: 0, ends: None };
+    let mut tail: Vec<_> = ledger.tail(&since).unwrap().into_iter().map(|it| (it.id, it.payload)).collect();
     // The topics have several partitions.
     tail.sort_unstable();
     (ledger.committed().unwrap(), ledger.state().unwrap(), tail)
@@ -120,7 +124,10 @@ fn transaction(random: &mut Random, number: usize, is_to_fail: bool) -> Transact
         (key, value)
     });
     let state = state.collect();
-    Transaction { next_offset: i64::try_from(number).unwrap() * 10, messages, state }
+    let mut ends = |most| (0..random.between(0, most)).map(|_| random.between(0, 1 << 40)).collect();
+    let ends = Arc::new(Ends { dispatch: ends(6), watch: ends(6) });
+    let mark = random.chance(80).then(|| Mark { written_ms: random.between(0, 1 << 45), ends });
+    Transaction { next_offset: i64::try_from(number).unwrap() * 10, messages, state, mark }
 }
 
 fn is_anew(result: &Result<(), Trouble>) -> bool {
@@ -131,7 +138,7 @@ fn is_anew(result: &Result<(), Trouble>) -> bool {
 #[test]
 fn a_random_script_does_the_same_on_kafka_and_in_memory() {
     let real = fenghuo_tests::broker::Broker::start();
-    let kafka = OnKafka::begin(&real.address);
+    let kafka = OnKafka::begin(&real.address, "script");
     let memory = Rc::new(RefCell::new(broker::Broker::default()));
     memory.borrow_mut().members = vec![0];
     let luck = Rc::new(RefCell::new(Random::new(SEED)));
@@ -167,4 +174,43 @@ fn a_random_script_does_the_same_on_kafka_and_in_memory() {
         }
     }
     assert!(fenced >= 3 && failed >= 2 && done >= 15, "{done} done, {fenced} fenced, {failed} failed");
+}
+
+/// Whoever takes over in a storm looks through what came behind the mark, not through all decisions of the last minute.
+#[test]
+fn only_decisions_behind_the_mark_are_looked_through() {
+    let real = fenghuo_tests::broker::Broker::start();
+    let kafka = OnKafka::begin(&real.address, "mark");
+    let mut ledger = kafka.ledger();
+    ledger.fence().unwrap();
+    let mut script = Random::new(SEED);
+    let decisions = &kafka.config.topics.decisions;
+    let look = || mark::look(&kafka.ends, decisions, (3, 3), Duration::from_secs(30)).unwrap();
+    assert_eq!(look(), Ends { dispatch: vec![0; 3], watch: vec![0; 3] });
+    let (mut before, mut behind) = (Vec::new(), Vec::new());
+    let mut ends = look();
+    for step in 0..20 {
+        if step == 10 {
+            ends = look();
+        }
+        let transaction = transaction(&mut script, step, false);
+        ledger.commit(&transaction).unwrap();
+        let decided = transaction.messages.into_iter().filter(|message| message.target != Target::DeadLetter);
+        let ids = decided.map(|message| message.header("ce_id").unwrap().to_owned());
+        if step < 10 { before.extend(ids) } else { behind.extend(ids) }
+    }
+    let mut tail = |ends| {
+        let tail = ledger.tail(&Since { at_ms: 0, ends }).unwrap();
+        let mut ids: Vec<String> = tail.into_iter().map(|visible| visible.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    behind.sort_unstable();
+    assert!(before.len() > 10 && behind.len() > 10);
+    assert_eq!(tail(Some(Arc::new(ends))), behind);
+    before.extend(behind);
+    before.sort_unstable();
+    assert_eq!(tail(None), before);
+    // A partition that was added since is read whole.
+    assert_eq!(tail(Some(Arc::new(Ends::default()))), before);
 }

@@ -1,5 +1,6 @@
 //! How far a group is on a topic, asked again and again by a client of its own.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fenghuo_tests::processes::Member;
@@ -39,12 +40,20 @@ impl Follower {
     /// # Errors
     /// No answer.
     pub fn done(&self) -> Result<u64, Trouble> {
+        Ok(self.ends()?.values().map(|offset| u64::try_from(*offset).unwrap_or(0)).sum())
+    }
+
+    /// The offsets that it has committed, by partition: what stands before them is done.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn ends(&self) -> Result<BTreeMap<i32, i64>, Trouble> {
         let answer = self.consumer.committed_offsets(self.list.clone(), ANSWER_WITHIN)?;
-        let offsets = answer.elements().into_iter().map(|element| match element.offset() {
-            Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
-            _ => 0,
+        let offsets = answer.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), offset)),
+            _ => None,
         });
-        Ok(offsets.sum())
+        Ok(offsets.collect())
     }
 
     /// Waits until so many are done; how many are.

@@ -18,7 +18,7 @@ use crate::service::Shutdown;
 
 mod offsets;
 
-pub use offsets::{Committed, committable, committed};
+pub use offsets::{Committed, committable, committed, committed_texts};
 
 /// The consumer of a worker.
 pub type EventConsumer = BaseConsumer<Context>;

@@ -16,11 +16,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
+use super::ledger::{Committed, Ledger, Message, Since, StateRecords, Target, Transaction, Trouble, Visible};
+use super::mark;
 use crate::config::{Kafka, Topics};
 use crate::events::TopicPartition;
 use crate::kafka::{
-    ANSWER_WAIT, EventConsumer, committed, is_refusal, partition_count, refusal, transactional, whole_reader,
+    ANSWER_WAIT, EventConsumer, committed_texts, is_refusal, partition_count, refusal, transactional, whole_reader,
 };
 use crate::kill_points;
 
@@ -236,9 +237,11 @@ impl Ledger for KafkaLedger {
         Ok(())
     }
 
-    fn committed(&mut self) -> Result<Option<i64>, Trouble> {
-        let all = committed(&self.consumer, [&self.partition]).map_err(|error| trouble(&error, "committed offset"))?;
-        Ok(all.get(&self.partition).map(|committed| committed.position.offset))
+    fn committed(&mut self) -> Result<Option<Committed>, Trouble> {
+        let all = committed_texts(&self.consumer, [&self.partition]);
+        let all = all.map_err(|error| trouble(&error, "committed offset"))?;
+        let kept = all.get(&self.partition);
+        Ok(kept.map(|(offset, metadata)| Committed { next_offset: *offset, mark: mark::read(metadata) }))
     }
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
@@ -266,14 +269,14 @@ impl Ledger for KafkaLedger {
         Ok(records)
     }
 
-    fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble> {
+    fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble> {
         let mut asked = TopicPartitionList::new();
         let decisions = &self.topics.decisions;
         for topic in [&decisions.dispatch, &decisions.watch] {
             let count = partition_count(&self.ends, topic).map_err(|error| trouble(&error, topic))?;
             for partition in 0..count.unwrap_or(0) {
-                let since = Offset::Offset(since_ms.max(0));
-                asked.add_partition_offset(topic, partition, since).map_err(|error| anew(&error, topic))?;
+                let at = Offset::Offset(since.at_ms.max(0));
+                asked.add_partition_offset(topic, partition, at).map_err(|error| anew(&error, topic))?;
             }
         }
         let found = self.ends.offsets_for_times(asked, ANSWER_WAIT).map_err(|error| trouble(&error, "decisions"))?;
@@ -281,14 +284,21 @@ impl Ledger for KafkaLedger {
             .elements()
             .iter()
             .filter_map(|element| match element.offset() {
-                Offset::Offset(offset) => Some((element.topic().to_owned(), element.partition(), offset)),
+                Offset::Offset(offset) => {
+                    let (topic, partition) = (element.topic(), element.partition());
+                    let end = since.ends.as_ref().and_then(|ends| mark::end(ends, decisions, topic, partition));
+                    Some((topic.to_owned(), partition, end.map_or(offset, |end| end.max(offset))))
+                }
                 _ => None,
             })
             .collect();
+        let began = Instant::now();
         let mut visible = Vec::new();
         self.read_to_end(&from, (TAIL_WAIT, false), |record| {
             visible.extend(visible_of(record));
         })?;
+        let (seen, took_ms) = (visible.len(), began.elapsed().as_millis());
+        tracing::info!(partition = %self.partition, seen, took_ms, "decisions looked through");
         Ok(visible)
     }
 
@@ -302,9 +312,11 @@ impl Ledger for KafkaLedger {
         kill_points::pass("after-produce");
         let mut offsets = TopicPartitionList::new();
         let next = Offset::Offset(transaction.next_offset);
-        offsets
-            .add_partition_offset(&self.partition.topic, self.number(), next)
-            .map_err(|error| anew(&error, "offset"))?;
+        let mut element = offsets.add_partition(&self.partition.topic, self.number());
+        element.set_offset(next).map_err(|error| anew(&error, "offset"))?;
+        if let Some(mark) = &transaction.mark {
+            element.set_metadata(mark::text(mark));
+        }
         // With cooperative assignment the generation moves without a poll: asked for anew every time.
         let member = self.consumer.group_metadata();
         let member = member.ok_or_else(|| Trouble::Anew("we are no member of the group".to_owned()))?;

@@ -4,6 +4,7 @@
 //! point (`tests/simulation`), against which thousands of seeds are tried.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fenghuo_correlate::StateError;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,45 @@ pub struct Transaction {
     pub messages: Vec<Message>,
     /// State records that are other ones now; nothing for one that is gone.
     pub state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Kept with the offset: from where on whoever goes on looks for decisions; nothing if nobody knows.
+    pub mark: Option<Mark>,
+}
+
+/// How far the topics of decisions were written at an instant: what is published later stands there or behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The next offset of each partition of the dispatch topic.
+    pub dispatch: Vec<i64>,
+    /// The next offset of each partition of the watch topic.
+    pub watch: Vec<i64>,
+}
+
+/// Where the decisions stand that a transaction's state does not settle: its own, those of later ones, and those that
+/// nobody has seen yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The instant that the transaction's header says, by which the two are known to belong together.
+    pub written_ms: i64,
+    /// None of them stands before.
+    pub ends: Arc<Ends>,
+}
+
+/// What the group keeps for a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The offset of the next signal.
+    pub next_offset: i64,
+    /// From where on to look for decisions, if somebody wrote it down.
+    pub mark: Option<Mark>,
+}
+
+/// From where on decisions are looked for: no decision that matters stands before either bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// Published at or after this instant, Unix milliseconds of the publisher's clock.
+    pub at_ms: i64,
+    /// Standing there or behind.
+    pub ends: Option<Arc<Ends>>,
 }
 
 /// A decision that a read_committed reader sees on the dispatch or watch topic.
@@ -103,11 +143,11 @@ pub trait Ledger {
     /// It is not known whether that is so.
     fn fence(&mut self) -> Result<(), Trouble>;
 
-    /// The offset of the next signal as the group has it; nothing if it never committed.
+    /// The offset of the next signal as the group has it, and what goes with it; nothing if it never committed.
     ///
     /// # Errors
     /// Nobody answered.
-    fn committed(&mut self) -> Result<Option<i64>, Trouble>;
+    fn committed(&mut self) -> Result<Option<Committed>, Trouble>;
 
     /// All records of state, read to the end that the log had after [`Self::fence`].
     ///
@@ -115,12 +155,11 @@ pub trait Ledger {
     /// The end was not reached.
     fn state(&mut self) -> Result<StateRecords, Trouble>;
 
-    /// The decisions that are visible on dispatch and watch and were published at or after an instant (Unix
-    /// milliseconds).
+    /// The decisions that are visible on dispatch and watch behind both bounds.
     ///
     /// # Errors
     /// The end was not reached.
-    fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble>;
+    fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble>;
 
     /// Makes a transaction visible as a whole.
     ///

@@ -8,6 +8,7 @@
 pub mod header;
 pub mod kafka_ledger;
 pub mod ledger;
+pub mod mark;
 pub mod outbox;
 pub mod pace;
 pub mod read_back;
@@ -38,8 +39,8 @@ use crate::service::Shutdown;
 use crate::sources::Rules;
 use crate::worker::Rarely;
 
-use ledger::{Trouble, Visible};
-use read_back::ReadBack;
+use ledger::Trouble;
+use read_back::{News, ReadBack};
 use seat::{Office, Report, Seat, pause_after};
 use shard::Counters;
 
@@ -58,7 +59,7 @@ struct Correlation<'a> {
     office: Office,
     noted: Arc<Noted>,
     reports: Receiver<Report>,
-    seen: Receiver<Arc<Visible>>,
+    news: Receiver<News>,
     orphans: Receiver<Orphans>,
     seats: Vec<Seat>,
     next_seat: u64,
@@ -74,24 +75,19 @@ struct Correlation<'a> {
 /// # Errors
 /// It cannot start, or cannot go on.
 pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_json::Value, Failure> {
-    let read_back = ReadBack::at_end(&config.kafka, &config.topics.decisions.dispatch)?;
+    let read_back = ReadBack::at_end(&config.kafka, &config.topics.decisions)?;
     let ended = AtomicBool::new(false);
-    let (tell, seen) = channel();
+    let (tell, news) = channel();
     thread::scope(|scope| {
         scope.spawn(|| read_back.run(&tell, &ended));
-        let result = Correlation::join(config, rules, seen, shutdown).and_then(Correlation::run);
+        let result = Correlation::join(config, rules, news, shutdown).and_then(Correlation::run);
         ended.store(true, Ordering::Release);
         result
     })
 }
 
 impl<'a> Correlation<'a> {
-    fn join(
-        config: &Config,
-        rules: Rules,
-        seen: Receiver<Arc<Visible>>,
-        shutdown: &'a Shutdown,
-    ) -> Result<Self, Failure> {
+    fn join(config: &Config, rules: Rules, news: Receiver<News>, shutdown: &'a Shutdown) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
         let consumer = Arc::new(consumer(&config.kafka, ROLE, &noted)?);
         let topic = config.topics.signals.as_str();
@@ -112,7 +108,7 @@ impl<'a> Correlation<'a> {
             office,
             noted,
             reports,
-            seen,
+            news,
             orphans: orphans::watch(&config.kafka, ROLE, vec![topic.to_owned()])?,
             seats: Vec::new(),
             next_seat: 0,
@@ -140,8 +136,8 @@ impl<'a> Correlation<'a> {
             while let Ok(report) = self.reports.try_recv() {
                 self.reported(report)?;
             }
-            while let Ok(decision) = self.seen.try_recv() {
-                self.seats.iter().for_each(|seat| seat.seen(&decision));
+            while let Ok(news) = self.news.try_recv() {
+                self.seats.iter().for_each(|seat| seat.tell(&news));
             }
             let is_ours = |first: &TopicPartition| self.seats.iter().any(|seat| seat.partition == *first);
             let topics = [self.office.topics.signals.clone()];

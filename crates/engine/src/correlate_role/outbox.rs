@@ -6,11 +6,12 @@
 //! for: in a storm they are thousands.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use fenghuo_correlate::state;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Message, Visible};
+use super::ledger::{Ends, Message, Visible};
 
 /// The header of a decision that is published again because nobody saw it.
 pub const REPEATED: &str = "repeated";
@@ -33,6 +34,8 @@ struct Kept {
     is_inherited: bool,
     /// When it counts as overdue, on the caller's clock.
     due_ms: i64,
+    /// It stands there or behind, if that is known.
+    ends: Option<Arc<Ends>>,
 }
 
 /// What was not seen yet.
@@ -53,48 +56,64 @@ impl Outbox {
         key.starts_with(KEY.as_bytes())
     }
 
-    /// Puts a record back; what it holds is due at `due_ms`.
+    /// Puts a record back; what it holds is due at `due_ms`, and stands at `ends` or behind.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn put_back(&mut self, key: &[u8], value: &[u8], due_ms: i64) -> Result<(), fenghuo_correlate::StateError> {
+    pub fn put_back(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        due_ms: i64,
+        ends: Option<&Arc<Ends>>,
+    ) -> Result<(), fenghuo_correlate::StateError> {
         let bundle: Bundle = state::decode(key, value)?;
         let number = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(KEY)?.parse().ok()).unwrap_or(self.next);
         self.next = self.next.max(number + 1);
-        self.keep(number, bundle.messages, due_ms, true);
+        let kept = Kept { bundle, is_inherited: true, due_ms, ends: ends.cloned() };
+        self.keep(number, kept);
         Ok(())
     }
 
-    /// Keeps the decisions of a transaction.
-    pub fn add(&mut self, messages: Vec<Message>, due_ms: i64) {
+    /// Keeps the decisions of a transaction, which will stand at `ends` or behind.
+    pub fn add(&mut self, messages: Vec<Message>, due_ms: i64, ends: Option<&Arc<Ends>>) {
         let mut bundle = Vec::new();
         let mut bytes = 0;
         for message in messages {
             let more = size_of_message(&message);
             if bytes + more > LARGEST_BUNDLE_BYTES && !bundle.is_empty() {
-                self.add_bundle(std::mem::take(&mut bundle), due_ms);
+                self.add_bundle(std::mem::take(&mut bundle), due_ms, ends);
                 bytes = 0;
             }
             bytes += more;
             bundle.push(message);
         }
         if !bundle.is_empty() {
-            self.add_bundle(bundle, due_ms);
+            self.add_bundle(bundle, due_ms, ends);
         }
     }
 
-    fn add_bundle(&mut self, messages: Vec<Message>, due_ms: i64) {
+    fn add_bundle(&mut self, messages: Vec<Message>, due_ms: i64, ends: Option<&Arc<Ends>>) {
         let number = self.next;
         self.next += 1;
-        self.keep(number, messages, due_ms, false);
+        self.keep(number, Kept { bundle: Bundle { messages }, is_inherited: false, due_ms, ends: ends.cloned() });
         self.touched.push(number);
     }
 
-    fn keep(&mut self, number: u64, messages: Vec<Message>, due_ms: i64, is_inherited: bool) {
-        for message in &messages {
+    fn keep(&mut self, number: u64, kept: Kept) {
+        for message in &kept.bundle.messages {
             self.by_id.entry(id_of(message).to_owned()).or_default().push(number);
         }
-        self.bundles.insert(number, Kept { bundle: Bundle { messages }, is_inherited, due_ms });
+        self.bundles.insert(number, kept);
+    }
+
+    /// Where the oldest of what was not seen stands, or behind: nothing if that is not known, `now` if there is none.
+    #[must_use]
+    pub fn oldest(&self, now: Option<&Arc<Ends>>) -> Option<Arc<Ends>> {
+        match self.bundles.values().next() {
+            Some(kept) => kept.ends.clone(),
+            None => now.cloned(),
+        }
     }
 
     /// Somebody saw this decision.
@@ -196,13 +215,13 @@ mod tests {
             headers: vec![("ce_id".to_owned(), format!("i/{number}").into_bytes())],
         };
         let mut outbox = Outbox::default();
-        outbox.add((0..2_000).map(decision).collect(), 7);
+        outbox.add((0..2_000).map(decision).collect(), 7, None);
         let mut records = Vec::new();
         outbox.changes(&mut records);
         assert!(records.len() > 20, "{}", records.len());
         assert!(records.iter().flat_map(|(_, value)| value).all(|value| value.len() < 300_000));
         let mut again = Outbox::default();
-        records.iter().for_each(|(key, value)| again.put_back(key, value.as_ref().unwrap(), 7).unwrap());
+        records.iter().for_each(|(key, value)| again.put_back(key, value.as_ref().unwrap(), 7, None).unwrap());
         assert_eq!((outbox.len(), again.len()), (2_000, 2_000));
     }
 
@@ -224,9 +243,9 @@ mod tests {
     #[test]
     fn a_bundle_is_one_record_until_all_of_it_was_seen() {
         let mut outbox = Outbox::default();
-        outbox.add(vec![], 5);
+        outbox.add(vec![], 5, None);
         assert!(!outbox.has_changes());
-        outbox.add(vec![message("a/1"), message("b/1")], 5);
+        outbox.add(vec![message("a/1"), message("b/1")], 5, None);
         let written = changes(&mut outbox);
         assert_eq!(written.len(), 1);
         outbox.seen(&visible("a/1"));
@@ -246,16 +265,37 @@ mod tests {
         let mut taken_over = Outbox::default();
         let (key, value) = &written[0];
         assert!(Outbox::owns(key));
-        taken_over.put_back(key, value.as_ref().unwrap(), 7).unwrap();
+        taken_over.put_back(key, value.as_ref().unwrap(), 7, None).unwrap();
         assert_eq!((taken_over.len(), taken_over.next_due_ms()), (2, Some(7)));
         taken_over.seen(&visible("a/1"));
         assert_eq!(changes(&mut taken_over), shrunk);
-        taken_over.add(vec![message("c/1")], 8);
+        taken_over.add(vec![message("c/1")], 8, None);
         assert_ne!(changes(&mut taken_over)[0].0, *key);
 
         outbox.seen(&visible("b/1"));
         assert_eq!(changes(&mut outbox), [(key.clone(), None)]);
         assert!(outbox.is_empty());
+    }
+
+    /// Whoever goes on must find everything that nobody had seen.
+    #[test]
+    fn the_oldest_that_was_not_seen_bounds_the_tail() {
+        let ends = |offset| Arc::new(Ends { dispatch: vec![offset], watch: vec![] });
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.oldest(Some(&ends(9))), Some(ends(9)));
+        outbox.add(vec![message("a/1")], 5, Some(&ends(1)));
+        outbox.add(vec![message("b/1")], 5, Some(&ends(2)));
+        assert_eq!(outbox.oldest(Some(&ends(9))), Some(ends(1)));
+        // Published again, it may still stand where it was published first.
+        assert_eq!(outbox.overdue(5, 9).len(), 2);
+        assert_eq!(outbox.oldest(Some(&ends(9))), Some(ends(1)));
+        outbox.seen(&visible("a/1"));
+        assert_eq!(outbox.oldest(Some(&ends(9))), Some(ends(2)));
+        let mut taken_over = Outbox::default();
+        let (key, value) = &changes(&mut outbox)[1];
+        taken_over.put_back(key, value.as_ref().unwrap(), 7, None).unwrap();
+        taken_over.add(vec![message("c/1")], 5, Some(&ends(3)));
+        assert_eq!(taken_over.oldest(Some(&ends(9))), None);
     }
 
     /// The same opening evidence gives the same id again: one that was seen does not hide the other.
@@ -264,8 +304,8 @@ mod tests {
         let mut outbox = Outbox::default();
         let mut again = message("a/1");
         again.payload = b"again".to_vec();
-        outbox.add(vec![message("a/1")], 5);
-        outbox.add(vec![again.clone(), message("b/1")], 5);
+        outbox.add(vec![message("a/1")], 5, None);
+        outbox.add(vec![again.clone(), message("b/1")], 5, None);
         outbox.seen(&visible("a/1"));
         assert_eq!(outbox.len(), 2);
         outbox.seen(&Visible { payload: again.payload, ..visible("a/1") });

@@ -15,8 +15,9 @@ use rdkafka::message::Message as _;
 
 use super::header;
 use super::kafka_ledger::KafkaLedger;
-use super::ledger::{Ledger as _, Trouble, Visible};
+use super::ledger::{Ledger as _, Trouble};
 use super::pace::{MOST_RECORDS, Moment, Pace};
+use super::read_back::News;
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use super::silence::Silence;
 use crate::attempts::{self, Attempt, Attempts, Entry, Survived};
@@ -106,7 +107,7 @@ pub struct Seat {
     /// What its shard last said that it had counted.
     pub counters: Counters,
     orders: Arc<AtomicU8>,
-    seen: Sender<Arc<Visible>>,
+    news: Sender<News>,
     thread: JoinHandle<()>,
 }
 
@@ -122,7 +123,7 @@ impl Seat {
             return Err(format!("{partition} has no queue"));
         }
         let orders = Arc::new(AtomicU8::new(GO_ON));
-        let (seen, of_read_back) = channel();
+        let (news, of_read_back) = channel();
         let mut holder = Holder {
             number,
             partition: partition.clone(),
@@ -135,7 +136,7 @@ impl Seat {
         let run = move || holder.run(queue, wait);
         let name = format!("shard {}", partition.partition);
         let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| error.to_string())?;
-        Ok(Self { number, partition, is_reading: false, counters: Counters::default(), orders, seen, thread })
+        Ok(Self { number, partition, is_reading: false, counters: Counters::default(), orders, news, thread })
     }
 
     /// Tells it to write what it has taken, and to end.
@@ -148,10 +149,10 @@ impl Seat {
         self.orders.fetch_max(LET_GO, Ordering::Release);
     }
 
-    /// Tells it that a decision was seen.
-    pub fn seen(&self, decision: &Arc<Visible>) {
+    /// Tells it what was seen.
+    pub fn tell(&self, news: &News) {
         // A seat that has ended needs no news.
-        let _ = self.seen.send(Arc::clone(decision));
+        let _ = self.news.send(news.clone());
     }
 
     /// Whether its thread has ended.
@@ -167,7 +168,7 @@ struct Holder {
     partition: TopicPartition,
     office: Office,
     orders: Arc<AtomicU8>,
-    of_read_back: Receiver<Arc<Visible>>,
+    of_read_back: Receiver<News>,
     counters: Counters,
     told_at: Instant,
 }
@@ -301,8 +302,11 @@ impl Holder {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
             let (taken, alone) =
                 if self.ordered() == GO_ON { self.take(queue, shard, watch, wait)? } else { (0, false) };
-            while let Ok(decision) = self.of_read_back.try_recv() {
-                shard.seen(&decision);
+            while let Ok(news) = self.of_read_back.try_recv() {
+                match news {
+                    News::Seen(decision) => shard.seen(&decision),
+                    News::Looked(ends) => shard.looked(&ends),
+                }
             }
             silence.listen(taken, shard.next_offset(), &self.office.ends, &self.partition)?;
             let ordered = self.ordered();

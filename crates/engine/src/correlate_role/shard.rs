@@ -16,7 +16,7 @@ use fenghuo_sinks::kafka::key_of;
 use serde::Serialize;
 
 use super::header::{self, Header};
-use super::ledger::{Ledger, Message, Target, Transaction, Trouble, Visible};
+use super::ledger::{Ends, Ledger, Mark, Message, Since, Target, Transaction, Trouble, Visible};
 use super::outbox::Outbox;
 use super::replays::{Fate, Replays, Source};
 use crate::attempts;
@@ -147,6 +147,11 @@ pub struct Shard {
     visible: HashSet<(String, Vec<u8>)>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,
+    /// How far the topics of decisions were written when somebody looked last.
+    ends: Option<Arc<Ends>>,
+    /// From where on the shard itself looked for decisions, and until when (the caller's clock) whoever goes on must
+    /// too: of what was visible then, not everything may be decided again yet.
+    inherited: Option<(i64, Option<Arc<Ends>>)>,
     /// What was written down of earlier attempts at this partition, until somebody takes it.
     attempt: Option<Vec<u8>>,
     is_let_go: bool,
@@ -165,7 +170,9 @@ impl Shard {
         let committed = ledger.committed()?;
         let records = ledger.state()?;
         let header = header::read(&records)?;
+        let (committed, mark) = committed.map(|kept| (kept.next_offset, kept.mark)).unzip();
         let next = next_offset(header.as_ref(), committed, beginning)?;
+        let ends = header.as_ref().and_then(|header| belonging(header, committed, mark.flatten()));
         let (text, policy) = in_force(header.as_ref(), rules, &beginning.partition)?;
         let (registry, is_other) = registry_in_force(header.as_ref(), rules, &beginning.partition);
         let own = || header::of_correlator(&records);
@@ -175,17 +182,19 @@ impl Shard {
         }
         let mut outbox = Outbox::default();
         for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
-            outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS)?;
+            outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS, ends.as_ref())?;
         }
         let mut visible = HashSet::new();
         if let Some(header) = &header {
-            for seen in ledger.tail(header.written_ms - TAIL_BEFORE_MS)? {
+            let since = Since { at_ms: header.written_ms - TAIL_BEFORE_MS, ends: ends.clone() };
+            for seen in ledger.tail(&since)? {
                 outbox.seen(&seen);
                 visible.insert((seen.id, seen.payload));
             }
         }
         let replays = header.as_ref().map(|header| Replays::from_marks(header.marks.clone())).unwrap_or_default();
         let is_new = header.is_none();
+        let inherited = (!is_new).then(|| (beginning.now_ms + TAIL_BEFORE_MS, ends));
         let header = header.unwrap_or_else(|| Header {
             deployment: beginning.deployment.clone(),
             partitions: beginning.partitions,
@@ -208,6 +217,8 @@ impl Shard {
             visible,
             decisions: Vec::new(),
             letters: Vec::new(),
+            ends: None,
+            inherited,
             attempt: records.get(attempts::KEY).cloned(),
             is_let_go: false,
             // The header of a new partition is written at once: it says whose the partition is. So is an accepted gap.
@@ -341,6 +352,11 @@ impl Shard {
         self.outbox.seen(decision);
     }
 
+    /// Somebody has looked how far the topics of decisions are written.
+    pub fn looked(&mut self, ends: &Arc<Ends>) {
+        self.ends = Some(Arc::clone(ends));
+    }
+
     /// When something that was not seen is to be published again, on the caller's monotonic clock.
     #[must_use]
     pub fn due_ms(&self) -> Option<i64> {
@@ -368,7 +384,11 @@ impl Shard {
             messages.push(message);
         }
         messages.append(&mut self.letters);
-        self.outbox.add(for_dispatch, due_ms);
+        if self.inherited.as_ref().is_some_and(|(until_ms, _)| *until_ms <= now_ms) {
+            self.inherited = None;
+        }
+        let ends = self.inherited.as_ref().map_or(&self.ends, |(_, ends)| ends).clone();
+        self.outbox.add(for_dispatch, due_ms, ends.as_ref());
         let mut changes = Vec::new();
         self.correlator.changes(&mut changes);
         let mut state: Vec<_> = changes.into_iter().map(|StateChange { key, value }| (key, value)).collect();
@@ -382,7 +402,9 @@ impl Shard {
         self.is_ahead = false;
         self.counters.transactions += 1;
         self.counters.state_records += state.len() as u64;
-        Transaction { next_offset: self.header.next_offset, messages, state }
+        let oldest = self.outbox.oldest(ends.as_ref());
+        let mark = oldest.map(|ends| Mark { written_ms: published_at_ms, ends });
+        Transaction { next_offset: self.header.next_offset, messages, state, mark }
     }
 
     /// Whether the decode role sent this signal before.
@@ -419,6 +441,12 @@ impl Shard {
         let counters = self.correlator.counters();
         (counters.duplicates, counters.confirmed)
     }
+}
+
+/// From where on decisions are to be looked for, if what is kept with the offset was written with this very state.
+fn belonging(header: &Header, committed: Option<i64>, mark: Option<Mark>) -> Option<Arc<Ends>> {
+    let mark = mark.filter(|mark| mark.written_ms == header.written_ms)?;
+    (committed == Some(header.next_offset)).then_some(mark.ends)
 }
 
 /// The policy in force, with its text: the one that a record of the log put in force last, else the configuration's.

@@ -34,13 +34,25 @@ pub fn committed<'p>(
     consumer: &EventConsumer,
     partitions: impl IntoIterator<Item = &'p TopicPartition>,
 ) -> KafkaResult<BTreeMap<TopicPartition, Committed>> {
+    let all = committed_texts(consumer, partitions)?;
+    Ok(all.into_iter().map(|(partition, (offset, metadata))| (partition, read(offset, &metadata))).collect())
+}
+
+/// The offsets committed of partitions, with their metadata; nothing where nothing ever was.
+///
+/// # Errors
+/// The group's coordinator did not answer.
+pub fn committed_texts<'p>(
+    consumer: &EventConsumer,
+    partitions: impl IntoIterator<Item = &'p TopicPartition>,
+) -> KafkaResult<BTreeMap<TopicPartition, (i64, String)>> {
     let answer = consumer.committed_offsets(list_of(partitions), ANSWER_WAIT)?;
     let mut all = BTreeMap::new();
     for element in answer.elements() {
         element.error()?;
         if let Offset::Offset(offset) = element.offset() {
             let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-            all.insert(partition, read(offset, element.metadata()));
+            all.insert(partition, (offset, element.metadata().to_owned()));
         }
     }
     Ok(all)

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use fenghuo_engine::correlate_role::ledger::Committed;
+
 use crate::random::Random;
 
 /// After so long the broker itself ends an open transaction, milliseconds.
@@ -58,8 +60,8 @@ pub enum Request {
     Begin,
     /// A record of it.
     Produce(LogName, Record),
-    /// The offset of the next signal, in the name of a member of the group.
-    Offset(usize, i64),
+    /// The offset of the next signal and what goes with it, in the name of a member of the group.
+    Offset(usize, Committed),
     /// It is to be committed.
     Commit,
 }
@@ -106,7 +108,7 @@ struct Writer {
     transaction: u64,
     touched: Vec<LogName>,
     /// Where in the log of offsets it stands, and the offset.
-    offset: Option<(u64, i64)>,
+    offset: Option<(u64, Committed)>,
     standing: Standing,
 }
 
@@ -129,7 +131,7 @@ pub struct Broker {
     under_way: Vec<UnderWay>,
     transactions: u64,
     offsets: u64,
-    committed: Option<(u64, i64)>,
+    committed: Option<(u64, Committed)>,
     /// Members of the group.
     pub members: Vec<usize>,
     /// Simulated time, milliseconds.
@@ -272,11 +274,14 @@ impl Broker {
             return false;
         };
         let log = markers.remove(next);
-        let (transaction, offset) = (writer.transaction, writer.offset);
+        let (transaction, offset) = (writer.transaction, writer.offset.clone());
         if log == LogName::Offsets {
             if is_commit {
                 // Whichever marker comes first, the later record holds.
-                self.committed = self.committed.max(offset);
+                let place = |kept: &Option<(u64, Committed)>| kept.as_ref().map(|(place, _)| *place);
+                if place(&offset) > place(&self.committed) {
+                    self.committed = offset;
+                }
             }
             return true;
         }
@@ -285,9 +290,9 @@ impl Broker {
         true
     }
 
-    /// The offset of the next signal, as the group has it.
-    pub fn committed(&self) -> Option<i64> {
-        self.committed.map(|(_, next)| next)
+    /// The offset of the next signal, as the group has it, and what goes with it.
+    pub fn committed(&self) -> Option<&Committed> {
+        self.committed.as_ref().map(|(_, kept)| kept)
     }
 
     /// The end of a log for a reader of committed records.

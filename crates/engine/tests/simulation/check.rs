@@ -27,7 +27,13 @@ pub fn check(round: &mut Round<'_>) {
         in_order("watch", watched.iter().map(told), expected.watch.iter(), &mut complaints);
         letters(&all(LogName::DeadLetter), &expected, round.lost_state > 0, &mut complaints);
         let state = alive(broker.read(LogName::State, 0));
-        remembered(&state, broker.committed(), round.script.arrivals.len(), &expected, &mut complaints);
+        remembered(
+            &state,
+            broker.committed().map(|kept| kept.next_offset),
+            round.script.arrivals.len(),
+            &expected,
+            &mut complaints,
+        );
         goes_on(round, &state, &mut expected, &mut complaints);
     }
     round.ground.complaints.append(&mut complaints);

@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use fenghuo_engine::correlate_role::header;
-use fenghuo_engine::correlate_role::ledger::{Ledger, Message, StateRecords, Target, Transaction, Trouble, Visible};
+use fenghuo_engine::correlate_role::ledger::{
+    Committed, Ends, Ledger, Message, Since, StateRecords, Target, Transaction, Trouble, Visible,
+};
 
 use crate::broker::{Broker, LogName, Record, Refused, Request, UnderWay};
 use crate::random::Random;
@@ -66,6 +68,8 @@ pub struct MemoryLedger {
     pub seen: HashSet<Told>,
     /// Those that were seen before a transaction that took place: whoever goes on knows of them.
     pub settled: HashSet<Told>,
+    /// Whether the tail began where a mark says.
+    pub is_from_mark: bool,
     /// Ids that were published again although they had been seen.
     pub needless: Vec<String>,
 }
@@ -91,6 +95,7 @@ impl MemoryLedger {
             next_offset: None,
             settled: seen.clone(),
             seen,
+            is_from_mark: false,
             needless: Vec::new(),
         }
     }
@@ -144,7 +149,8 @@ impl MemoryLedger {
         let mut requests = vec![Request::Begin];
         requests.extend(transaction.messages.iter().map(message));
         requests.extend(transaction.state.iter().map(state));
-        requests.push(Request::Offset(self.member, transaction.next_offset));
+        let kept = Committed { next_offset: transaction.next_offset, mark: transaction.mark.clone() };
+        requests.push(Request::Offset(self.member, kept));
         requests.push(Request::Commit);
         requests
     }
@@ -170,8 +176,8 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    fn committed(&mut self) -> Result<Option<i64>, Trouble> {
-        self.ask("committed", |broker| broker.committed())
+    fn committed(&mut self) -> Result<Option<Committed>, Trouble> {
+        self.ask("committed", |broker| broker.committed().cloned())
     }
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
@@ -189,11 +195,15 @@ impl Ledger for MemoryLedger {
         Ok(alive)
     }
 
-    fn tail(&mut self, since_ms: i64) -> Result<Vec<Visible>, Trouble> {
+    fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble> {
         let mut all = Vec::new();
-        for log in [LogName::Dispatch, LogName::Watch] {
+        let end = |of: fn(&Ends) -> &Vec<i64>| since.ends.as_ref().and_then(|ends| of(ends).first().copied());
+        let ends = [end(|ends| &ends.dispatch), end(|ends| &ends.watch)];
+        self.is_from_mark = since.ends.is_some();
+        for (log, end) in [LogName::Dispatch, LogName::Watch].into_iter().zip(ends) {
             let records: Vec<Record> = self.ask("tail", |broker| {
-                let from = broker.position_at(log, since_ms);
+                let end = end.and_then(|end| usize::try_from(end).ok()).unwrap_or(0);
+                let from = broker.position_at(log, since.at_ms).max(end);
                 broker.read(log, from).cloned().collect()
             })?;
             all.extend(records.iter().filter_map(visible));

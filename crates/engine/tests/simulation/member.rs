@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use fenghuo_engine::correlate_role::ledger::Trouble;
+use fenghuo_engine::correlate_role::ledger::{Ends, Trouble};
 use fenghuo_engine::correlate_role::pace::{Moment, Pace};
 use fenghuo_engine::correlate_role::seat::pause_after;
 use fenghuo_engine::correlate_role::shard::{Beginning, Counters, Incoming, Shard};
@@ -59,6 +60,8 @@ pub struct Ground<'g> {
     pub counters: Counters,
     /// How many shards began.
     pub begun: u64,
+    /// How many of them looked for decisions from a mark on only.
+    pub from_mark: u64,
     /// What happened, if somebody wants to know.
     pub story: Option<Vec<String>>,
 }
@@ -184,6 +187,10 @@ impl Member {
             }
         }
         self.read_back = broker.stable_end(LogName::Dispatch);
+        if let Some(Seat { shard, .. }) = &mut self.seat {
+            let end = |log| vec![i64::try_from(broker.stable_end(log)).unwrap_or(i64::MAX)];
+            shard.looked(&Arc::new(Ends { dispatch: end(LogName::Dispatch), watch: end(LogName::Watch) }));
+        }
     }
 
     fn begin(&mut self, ground: &mut Ground<'_>) -> Result<(), Trouble> {
@@ -203,6 +210,7 @@ impl Member {
         match Shard::begin(&mut ledger, ground.rules, &beginning) {
             Ok(shard) => {
                 ground.begun += 1;
+                ground.from_mark += u64::from(ledger.is_from_mark);
                 let (next, unseen) = (shard.next_offset(), shard.unseen());
                 ground.tell(|| format!("member {} begins a shard at {next}, {unseen} unseen", self.number));
                 let (from, to) = (ledger.next_offset.unwrap_or(0), shard.next_offset());

@@ -11,6 +11,7 @@ use crate::round::Round;
 pub struct Coverage {
     counters: Counters,
     begun: u64,
+    from_mark: u64,
     gaps: u64,
     lost: u64,
     lost_state: u64,
@@ -22,6 +23,7 @@ impl Coverage {
         Self {
             counters: round.ground.counters,
             begun: round.ground.begun,
+            from_mark: round.ground.from_mark,
             gaps: round.ground.gaps.len() as u64,
             lost: round.ground.broker.borrow().lost().count() as u64,
             lost_state: round.lost_state,
@@ -32,6 +34,7 @@ impl Coverage {
     pub fn merge(&mut self, other: &Self) {
         self.counters.add(&other.counters);
         self.begun += other.begun;
+        self.from_mark += other.from_mark;
         self.gaps += other.gaps;
         self.lost += other.lost;
         self.lost_state += other.lost_state;
@@ -48,6 +51,7 @@ impl Coverage {
             ("decisions published again", self.counters.published_again),
             ("decisions that were visible already", self.counters.already_visible),
             ("shards that went on from state", self.counters.restored),
+            ("marks to look for decisions from", self.from_mark),
             ("gaps", self.gaps),
             ("decisions that the broker lost", self.lost),
             ("transactions that the state topic lost", self.lost_state),
@@ -58,13 +62,14 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counters, begun, gaps, lost, lost_state } = self;
+        let Self { counters, begun, from_mark, gaps, lost, lost_state } = self;
         let Counters {
             records, replayed, decisions, dispatched, published_again, already_visible, transactions, ..
         } = counters;
         writeln!(
             f,
-            "  {begun} shards took {records} records, {replayed} of them replays, in {transactions} transactions"
+            "  {begun} shards ({from_mark} from a mark) took {records} records, {replayed} of them replays, in {transactions} \
+             transactions"
         )?;
         writeln!(
             f,

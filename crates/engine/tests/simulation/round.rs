@@ -106,6 +106,7 @@ pub fn round(seed: u64, is_told: bool) -> Outcome {
         complaints: Vec::new(),
         counters: Counters::default(),
         begun: 0,
+        from_mark: 0,
         story: is_told.then(Vec::new),
     };
     let members = (0..MEMBERS).map(|number| Member::start(number, &ground)).collect();
@@ -255,8 +256,8 @@ impl Round<'_> {
     /// What every state has passed long ago is dropped at the log's beginning.
     fn age(&mut self) {
         if self.weather.loses_state == 0 && self.happens(20) {
-            let committed = self.ground.broker.borrow().committed();
-            self.ground.low = self.ground.low.max(committed.unwrap_or(0) - 20);
+            let committed = self.ground.broker.borrow().committed().map_or(0, |kept| kept.next_offset);
+            self.ground.low = self.ground.low.max(committed - 20);
         }
     }
 
