@@ -38,7 +38,8 @@ impl Fault for Garbage {
     }
 }
 
-/// A hundred times the usual alarms.
+/// Fires in every eighth building and a hundred times the usual alarms, with few heartbeats between: so that a
+/// transaction of thousands of records decides in thousands, as when a city burns.
 pub struct Storm;
 
 impl Fault for Storm {
@@ -47,7 +48,7 @@ impl Fault for Storm {
     }
 
     fn does(&self) -> &'static str {
-        "a hundred times the usual alarms with planted fires; a member dies amid"
+        "every eighth building burns, and a hundred times the usual alarms; a member dies amid"
     }
 
     fn rounds(&self, _long: bool) -> u64 {
@@ -56,13 +57,13 @@ impl Fault for Storm {
 
     fn setting(&self, seed: u64, long: bool) -> Setting {
         let usual = Plan::default();
-        let (buildings, fires, minutes) = if long { (40_000, 500, 10.0) } else { (8_000, 100, 10.0) };
+        let (buildings, minutes) = if long { (240_000, 10.0) } else { (40_000, 10.0) };
         let plan = Plan {
             buildings,
-            fires: Some(fires),
+            fires: Some(buildings / 8),
             hours: minutes / 60.0,
             nuisance_scale: usual.nuisance_scale * 100.0,
-            gateway_heartbeat_ms: (MINUTE_MS, 2 * MINUTE_MS),
+            gateway_heartbeat_ms: (10 * MINUTE_MS, 20 * MINUTE_MS),
             ..Plan::clear_cut(seed)
         };
         Setting { plan, seats: vec![Seat::fixed("a"), Seat::fixed("b")], proxied: false }
