@@ -60,6 +60,10 @@ pub struct Verdict {
     pub signals_excess: u64,
     /// Planted fires whose building no decision on dispatch names.
     pub fires_missed: u64,
+    /// Whether the members' counters could be compared with the topics.
+    pub is_counted: bool,
+    /// Counters that differ from what the topics hold.
+    pub miscounted: u64,
 }
 
 impl Verdict {
@@ -78,6 +82,7 @@ impl Verdict {
             ("signals missing", self.signals_missing),
             ("signals in excess", self.signals_excess),
             ("fires missed", self.fires_missed),
+            ("counters wrong", self.miscounted),
         ];
         rows.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect()
     }

@@ -16,6 +16,7 @@ mod random;
 mod record;
 mod report;
 mod round;
+mod sums;
 mod watch;
 
 use std::collections::BTreeSet;

@@ -7,8 +7,8 @@ use crate::record::{Outcome, Record};
 
 const HEAD: &str = "\
 | fault | rounds | passed | failed | not hit | skipped | decisions | lost | repeated | with other bytes | spurious | two open \
-| signals wrong | fires missed | all regions decide again, ms: median, most | member, MiB |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| signals wrong | fires missed | counted, wrong | all regions decide again, ms: median, most | member, MiB |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// A Markdown table, one row a fault, in the order of `faults`; those without rounds are left out.
@@ -49,7 +49,10 @@ fn row(text: &mut String, name: &str, rounds: &[&Record]) {
     };
     let memory = rounds.iter().map(|record| record.memory_mib).max().unwrap_or_default();
     let cells = cells.map(|cell| cell.to_string()).join(" | ");
-    writeln!(text, "| {name} | {cells} | {first} | {memory} |").expect("a text takes all that is written to it");
+    let counted = rounds.iter().filter(|record| record.verdict.is_counted).count();
+    let wrong = sum(|record| record.verdict.miscounted);
+    writeln!(text, "| {name} | {cells} | {counted}, {wrong} | {first} | {memory} |")
+        .expect("a text takes all that is written to it");
 }
 
 /// What failed or was not tried, one line a round, with how to repeat it.

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use fenghuo_city::{Channel, City, Plan, RawRecord};
 use fenghuo_tests::expected::{FromRaw, FromSignals, Replays};
 use fenghuo_tests::stage::{Shape, Stage};
-use fenghuo_tests::topics::{Isolation, Stored};
+use fenghuo_tests::topics::{Isolation, Stored, consumer};
 use fenghuo_tests::trouble::Trouble;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cluster::Cluster;
 use crate::crew::{Crew, Seat};
@@ -23,11 +25,14 @@ use crate::faults::{Fault, Struck};
 use crate::judge::{Examples, Expected, Found, Verdict, compare};
 use crate::random::Random;
 use crate::record::{Outcome, Record};
+use crate::sums::{self, Sums};
 use crate::watch::Watch;
 
 /// Everything is forwarded, so that the correlate role is at work when a fault strikes it.
 const SHAPE: Shape = Shape { partitions: 3, replication: 3, forward: "all" };
 const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How long an answer on progress may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// What a round may take at least, and more for every raw record.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 const SETTLE_PER_RECORD: Duration = Duration::from_micros(200);
@@ -76,6 +81,7 @@ pub struct Round<'c> {
     pub notes: Vec<String>,
     stage: Stage,
     records: usize,
+    progress: Progress,
     watch: Watch,
     fault_at: Option<Instant>,
     /// Where the signals ended when every raw record had become some.
@@ -95,6 +101,7 @@ impl<'c> Round<'c> {
         stage.produce(&records)?;
         let outputs = [stage.topic("dispatch"), stage.topic("watch")];
         let watch = Watch::start(cluster.brokers(), &cluster.topics, &outputs)?;
+        let progress = Progress::of(cluster.brokers(), &stage)?;
         let crew = Crew::new(stage.path().to_owned(), stage.config.clone());
         let random = Random::new(fault.name(), seed);
         let (records, notes, interrupted) = (records.len(), Vec::new(), run.interrupted);
@@ -108,6 +115,7 @@ impl<'c> Round<'c> {
             notes,
             stage,
             records,
+            progress,
             watch,
             fault_at: None,
             all_signals: None,
@@ -148,11 +156,8 @@ impl<'c> Round<'c> {
     pub fn until_share(&mut self, thousandths: u64) -> Result<(), Trouble> {
         let wanted = self.records as u64 * thousandths / 1_000;
         let deadline = Instant::now() + self.patience();
-        let (group, signals) = (self.stage.group("correlate"), self.stage.topic("signals"));
         loop {
-            // No answer, as long as a transaction with offsets is open, is none yet.
-            let committed = self.cluster.topics.committed(&group, &signals).unwrap_or_default();
-            let judged = u64::try_from(committed.into_iter().flatten().sum::<i64>()).unwrap_or_default();
+            let judged = self.progress.judged();
             if judged >= wanted {
                 self.notes.push(format!("struck after {judged} signals"));
                 return Ok(());
@@ -236,7 +241,12 @@ impl<'c> Round<'c> {
         Ok(())
     }
 
-    fn judge(&mut self, city: &City, replays: Replays, examples: &mut Examples) -> Result<Verdict, Trouble> {
+    fn judge(
+        &mut self,
+        (city, replays): (&City, Replays),
+        leaves_counters: bool,
+        examples: &mut Examples,
+    ) -> Result<Verdict, Trouble> {
         let topics = &self.cluster.topics;
         let signals_topic = self.stage.topic("signals");
         let committed = topics.committed(&self.stage.group("correlate"), &signals_topic)?;
@@ -273,6 +283,19 @@ impl<'c> Round<'c> {
         }
         verdict.signals_missing = of_raw.missing(&of_signals.signals, SHAPE.forward).len() as u64;
         verdict.signals_excess = of_signals.signals.difference(&of_raw.signals).count() as u64;
+        let held = Sums {
+            decisions: verdict.found,
+            dispatched: found.iter().filter(|one| one.dispatch).count() as u64,
+            judged: committed.iter().flatten().map(|at| at.unsigned_abs()).sum(),
+            raw: self.records as u64,
+            dead_letters: topics.read(&self.stage.topic("dead"))?.len() as u64,
+        };
+        if let (true, Some(counted)) = (leaves_counters, sums::of_logs(self.stage.path())?) {
+            let differences = held.differences(&counted);
+            verdict.is_counted = true;
+            verdict.miscounted = differences.len() as u64;
+            self.notes.extend(differences);
+        }
         let (records, replayed, others) = (self.records, of_signals.replays, of_signals.others);
         let (signals, dead) = (of_signals.signals.len(), of_raw.dead.len());
         self.notes.push(format!(
@@ -302,6 +325,28 @@ impl<'c> Round<'c> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         runtime.block_on(admin.delete_topics(&names, &AdminOptions::new()))?;
         Ok(())
+    }
+}
+
+/// How far the signals are judged, also while a transaction is open: somebody's always is.
+struct Progress {
+    reader: BaseConsumer,
+    list: TopicPartitionList,
+}
+
+impl Progress {
+    fn of(brokers: &str, stage: &Stage) -> Result<Self, Trouble> {
+        let reader = consumer(brokers, &stage.group("correlate"), Isolation::Uncommitted)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&stage.topic("signals"), 0, i32::try_from(SHAPE.partitions).unwrap_or(1) - 1);
+        Ok(Self { reader, list })
+    }
+
+    /// How many are; none while nobody answers.
+    fn judged(&self) -> u64 {
+        let Ok(answer) = self.reader.committed_offsets(self.list.clone(), ANSWER_WITHIN) else { return 0 };
+        let offset = |offset| if let Offset::Offset(offset) = offset { offset.unsigned_abs() } else { 0 };
+        answer.elements().iter().map(|element| offset(element.offset())).sum()
     }
 }
 
@@ -371,11 +416,15 @@ fn carry(
     round.settle()?;
     round.crew.end_all()?;
     round.close_transactions()?;
-    record.verdict = round.judge(city, run.replays, examples)?;
+    record.verdict = round.judge((city, run.replays), fault.leaves_counters(), examples)?;
     let complaints = record.verdict.complaints();
     round.notes.extend((!complaints.is_empty()).then(|| complaints.join(", ")));
     Ok(match struck {
         _ if !complaints.is_empty() => Outcome::Failed,
+        Struck::Done if fault.leaves_counters() && !record.verdict.is_counted => {
+            round.notes.push("the members' counters are not known".to_owned());
+            Outcome::NotHit
+        }
         Struck::Done => Outcome::Passed,
         Struck::NotHit(reason) => {
             round.notes.push(reason);
@@ -386,7 +435,7 @@ fn carry(
 
 /// Keeps what explains a failure, and removes what is no longer needed; trouble with either is no verdict.
 fn finish(run: &Run<'_>, round: &Round<'_>, record: &mut Record, examples: &Examples) {
-    if record.outcome == Outcome::Failed {
+    if matches!(record.outcome, Outcome::Failed | Outcome::NotHit) {
         let folder = run.evidence.join(format!("{}-{}", record.fault, record.seed));
         match round.keep_evidence(&folder, record, examples) {
             Ok(()) => record.notes.push(format!("logs and examples in {}", folder.display())),
