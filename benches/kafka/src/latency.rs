@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::city::Pair;
 use crate::echo::Echo;
-use crate::open_loop::{Meant, Plan, records_in, send};
+use crate::open_loop::{Meant, Plan, Sender, records_in, send};
 use crate::stand::{Rules, Scene, Stand, ended};
 use crate::usage::load;
 use crate::watch::{Seen, Watch};
@@ -96,21 +96,23 @@ impl<'r> Round<'r> {
 
     /// Warms up, then sends; when the fires were meant to be sent, and what was seen.
     fn play(&mut self, scene: &Scene<'_>, watch: &Watch) -> Result<(Meant, &'r [Pair]), Trouble> {
-        let (raw, brokers) = (scene.raw.as_str(), self.stand.brokers.as_str());
+        let city = &self.stand.city;
+        let mut sender = Sender::new(&self.stand.brokers)?;
         let plan =
-            Plan { brokers, topic: raw, rate: self.rate, fire_every: self.fire_every, duration: WARM_UP, pairs: &[] };
+            Plan { topic: &scene.raw, rate: self.rate, fire_every: self.fire_every, duration: WARM_UP, pairs: &[] };
         // Until decisions come, and then for the time of warming up.
         let first = self.pairs_for(Duration::from_secs(2));
         let trial = Plan { rate: 500, fire_every: 50, duration: FIRST_WITHIN, pairs: first, ..plan };
-        send(&self.stand.city, &trial, || watch.count() > 0)?;
+        send(&mut sender, city, &trial, || watch.count() > 0)?;
         if watch.count() == 0 {
             return Err(Trouble::from("no decision came"));
         }
         let warm_up = if self.size.is_quick { Duration::from_secs(1) } else { WARM_UP };
         let warming = self.pairs_for(warm_up);
-        send(&self.stand.city, &Plan { duration: warm_up, pairs: warming, ..plan }, || false)?;
+        send(&mut sender, city, &Plan { duration: warm_up, pairs: warming, ..plan }, || false)?;
         let pairs = self.pairs_for(self.duration);
-        let meant = send(&self.stand.city, &Plan { duration: self.duration, pairs, ..plan }, || false)?;
+        let meant = send(&mut sender, city, &Plan { duration: self.duration, pairs, ..plan }, || false)?;
+        sender.finish()?;
         if meant.len() < 10 {
             return Err(Trouble::from("the city has too few buildings for that rate: give --buildings"));
         }

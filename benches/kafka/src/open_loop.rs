@@ -17,8 +17,6 @@ use crate::load::json;
 /// What is sent, and how fast.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'p> {
-    /// The broker.
-    pub brokers: &'p str,
     /// The topic.
     pub topic: &'p str,
     /// Records a second.
@@ -45,14 +43,45 @@ pub fn records_in(rate: u32, duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).saturating_mul(rate.into()) / 1_000
 }
 
+/// Who sends: one client for all plans of a measurement, so that its own first connection, which takes half a second,
+/// is over before the records that count.
+pub struct Sender(RawProducer);
+
+impl Sender {
+    /// Connects to a broker when the first record is sent.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub fn new(brokers: &str) -> Result<Self, Trouble> {
+        let properties =
+            [("linger.ms", "0"), ("compression.type", "none"), ("queue.buffering.max.messages", "1000000")];
+        Ok(Self(RawProducer::new(brokers, properties).map_err(failed)?))
+    }
+
+    /// Waits until everything is acknowledged.
+    ///
+    /// # Errors
+    /// Some records are not.
+    pub fn finish(self) -> Result<(), Trouble> {
+        self.0.finish(FINISH_WITHIN).map_err(failed)?;
+        Ok(())
+    }
+}
+
+fn failed(error: RawError) -> Trouble {
+    Trouble::from(error.to_string())
+}
+
 /// Sends by plan until it is over, or `stop` says so; when each fire was meant to be sent.
 ///
 /// # Errors
 /// Records are not taken.
-pub fn send(city: &City, plan: &Plan<'_>, stop: impl Fn() -> bool) -> Result<Meant, Trouble> {
-    let failed = |error: RawError| Trouble::from(error.to_string());
-    let properties = [("linger.ms", "0"), ("compression.type", "none"), ("queue.buffering.max.messages", "1000000")];
-    let mut producer = RawProducer::new(plan.brokers, properties).map_err(failed)?;
+pub fn send(
+    Sender(producer): &mut Sender,
+    city: &City,
+    plan: &Plan<'_>,
+    stop: impl Fn() -> bool,
+) -> Result<Meant, Trouble> {
     let began = Instant::now();
     let began_ms = now_ms();
     let each = Duration::from_secs(1) / plan.rate;
@@ -80,7 +109,6 @@ pub fn send(city: &City, plan: &Plan<'_>, stop: impl Fn() -> bool) -> Result<Mea
         }
         producer.send(plan.topic, name.as_bytes(), &bytes, at_ms).map_err(failed)?;
     }
-    producer.finish(FINISH_WITHIN).map_err(failed)?;
     Ok(meant)
 }
 

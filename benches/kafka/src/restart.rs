@@ -12,7 +12,7 @@ use crate::Size;
 use crate::city::Pair;
 use crate::follow::Follower;
 use crate::load::storm;
-use crate::open_loop::{Meant, Plan, now_ms, send};
+use crate::open_loop::{Meant, Plan, Sender, now_ms, send};
 use crate::stand::{Rules, Stand, ended};
 use crate::usage::load;
 use crate::watch::{Seen, Watch};
@@ -56,16 +56,19 @@ pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Tro
     for _ in 0..size.runs {
         let watch = Watch::start(&stand.brokers, &stand.topics, &topics, &scene.raw)?;
         let plan = Plan {
-            brokers: &stand.brokers,
             topic: &scene.raw,
             rate: RATE,
             fire_every: FIRE_EVERY,
             duration: WITHIN + WITHIN,
             pairs: pairs.next().unwrap_or_default(),
         };
-        let (city, over) = (&stand.city, AtomicBool::new(false));
+        let (brokers, city, over) = (stand.brokers.as_str(), &stand.city, AtomicBool::new(false));
         let (killed, meant) = std::thread::scope(|scope| {
-            let sending = scope.spawn(|| send(city, &plan, || over.load(Ordering::Acquire)));
+            let sending = scope.spawn(|| {
+                let mut sender = Sender::new(brokers)?;
+                let meant = send(&mut sender, city, &plan, || over.load(Ordering::Acquire))?;
+                sender.finish().map(|()| meant)
+            });
             let killed = kill_and_start(&watch, member, size.partitions as usize, || scene.member("m0", "all"));
             over.store(true, Ordering::Release);
             let meant = sending.join().map_err(|_| Trouble::from("the sender panicked"))??;
