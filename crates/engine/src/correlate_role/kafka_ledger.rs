@@ -39,7 +39,7 @@ const TAIL_WAIT: Duration = Duration::from_secs(3);
 const SAY_EVERY: Duration = Duration::from_secs(5);
 /// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
 /// spin on a core that the broker could use.
-const LOOK_EVERY: Duration = Duration::from_micros(100);
+const LOOK_EVERY: Duration = Duration::from_micros(250);
 
 /// Counts the messages that a producer gave up.
 #[derive(Default)]
@@ -70,6 +70,8 @@ pub struct KafkaLedger {
     ends: Arc<EventConsumer>,
     producers: Vec<TransactionalProducer>,
     turn: usize,
+    /// Reads whole logs; one for all that is read, for a new one first has to find the brokers.
+    reader: Option<EventConsumer>,
 }
 
 impl KafkaLedger {
@@ -90,6 +92,7 @@ impl KafkaLedger {
             ends: Arc::clone(ends),
             producers: Vec::new(),
             turn: 0,
+            reader: None,
         }
     }
 
@@ -166,12 +169,15 @@ impl KafkaLedger {
     /// Reads partitions from the offsets given to their ends as they are for a read_committed reader; `wait` is for
     /// transactions that are open there now. With `is_whole`, one that stays open is an error.
     fn read_to_end(
-        &self,
+        &mut self,
         from: &[(String, i32, i64)],
         (wait, is_whole): (Duration, bool),
         mut each: impl FnMut(&BorrowedMessage<'_>),
     ) -> Result<(), Trouble> {
-        let reader = whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?;
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?,
+        };
         let deadline = Instant::now() + wait;
         let mut list = TopicPartitionList::new();
         for (topic, partition, offset) in from {
@@ -210,7 +216,38 @@ impl KafkaLedger {
                 _ => {}
             }
         }
+        reader.unassign().map_err(|error| anew(&error, "assign"))?;
+        // Where something went wrong, the next one finds the brokers anew.
+        self.reader = Some(reader);
         Ok(())
+    }
+
+    /// All records of state of a partition, as [`Ledger::state`] gives those of one's own.
+    ///
+    /// # Errors
+    /// The end was not reached.
+    pub fn state_of(&mut self, partition: i32) -> Result<StateRecords, Trouble> {
+        let topic = self.topics.state.clone();
+        let (low, high) = watermarks(&self.ends, &topic, partition)?;
+        let began = Instant::now();
+        let mut said_at = began;
+        let mut records = StateRecords::new();
+        let mut read = 0_u64;
+        self.read_to_end(&[(topic.clone(), partition, low)], (FENCE_WAIT, true), |record| {
+            read += 1;
+            let key = record.key().unwrap_or_default();
+            match record.payload() {
+                Some(value) => records.insert(key.to_vec(), value.to_vec()),
+                None => records.remove(key),
+            };
+            if said_at.elapsed() >= SAY_EVERY {
+                said_at = Instant::now();
+                tracing::info!(topic, partition, left = high - record.offset(), "restoring state");
+            }
+        })?;
+        let (alive, took_ms) = (records.len(), began.elapsed().as_millis());
+        tracing::info!(topic, partition, read, alive, took_ms, "state restored");
+        Ok(records)
     }
 }
 
@@ -245,33 +282,14 @@ impl Ledger for KafkaLedger {
     }
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
-        let topic = self.topics.state.clone();
-        let (low, high) = watermarks(&self.ends, &topic, self.number())?;
-        let began = Instant::now();
-        let mut said_at = began;
-        let mut records = StateRecords::new();
-        let mut read = 0_u64;
-        self.read_to_end(&[(topic.clone(), self.number(), low)], (FENCE_WAIT, true), |record| {
-            read += 1;
-            let key = record.key().unwrap_or_default();
-            match record.payload() {
-                Some(value) => records.insert(key.to_vec(), value.to_vec()),
-                None => records.remove(key),
-            };
-            if said_at.elapsed() >= SAY_EVERY {
-                said_at = Instant::now();
-                tracing::info!(partition = %self.partition, left = high - record.offset(), "restoring state");
-            }
-        })?;
-        let (alive, took_ms) = (records.len(), began.elapsed().as_millis());
-        tracing::info!(partition = %self.partition, read, alive, took_ms, "state restored");
+        let records = self.state_of(self.number())?;
         kill_points::pass("state-restored");
         Ok(records)
     }
 
     fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble> {
         let mut asked = TopicPartitionList::new();
-        let decisions = &self.topics.decisions;
+        let decisions = &self.topics.decisions.clone();
         for topic in [&decisions.dispatch, &decisions.watch] {
             let count = partition_count(&self.ends, topic).map_err(|error| trouble(&error, topic))?;
             for partition in 0..count.unwrap_or(0) {

@@ -15,7 +15,7 @@ use rdkafka::message::Message as _;
 
 use super::header;
 use super::kafka_ledger::KafkaLedger;
-use super::ledger::{Ledger as _, Trouble};
+use super::ledger::Trouble;
 use super::pace::{MOST_RECORDS, Moment, Pace};
 use super::read_back::News;
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
@@ -208,8 +208,11 @@ impl Holder {
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
         let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends);
         let rules = &self.office.rules;
+        // Made early: it finds the brokers while the state is read.
+        let notes = Notes::new(kafka, &topics.state, self.partition.partition);
+        let notes = notes.map_err(|failure| Trouble::Unusable(failure.to_string()))?;
         let mut beginning = self.beginning()?;
-        self.require_number(beginning.partitions)?;
+        self.require_number(beginning.partitions, &mut ledger)?;
         let mut shard = match Shard::begin(&mut ledger, rules, &beginning) {
             Err(Trouble::Gap { next, low, high }) => {
                 beginning.accepted_gap_to = self.accepted(next, (low, high))?;
@@ -217,7 +220,7 @@ impl Holder {
             }
             begun => begun?,
         };
-        let mut watch = self.watch(&mut shard, beginning.log.1)?;
+        let mut watch = self.watch(&mut shard, beginning.log.1, notes)?;
         let begun = Report::Begun { seat: self.number, offset: shard.next_offset() };
         if self.office.reports.send(begun).is_err() {
             return Ok(());
@@ -243,16 +246,14 @@ impl Holder {
 
     /// A partition without any state may be one that was added: its regions' records stand elsewhere then, and it must
     /// not begin without them. The first partition knows.
-    fn require_number(&self, partitions: i32) -> Result<(), Trouble> {
-        let Office { kafka, topics, consumer, ends, .. } = &self.office;
+    fn require_number(&self, partitions: i32, ledger: &mut KafkaLedger) -> Result<(), Trouble> {
+        let Office { topics, ends, .. } = &self.office;
         let own = ends.fetch_watermarks(&topics.state, self.partition.partition, ANSWER_WAIT);
         let (low, high) = own.map_err(|error| Trouble::Anew(format!("ends of {}: {error}", topics.state)))?;
         if self.partition.partition == 0 || low < high {
             return Ok(());
         }
-        let first = TopicPartition { partition: 0, ..self.partition.clone() };
-        let records = KafkaLedger::new(kafka, topics, &first, consumer, ends).state()?;
-        match header::read(&records)? {
+        match header::read(&ledger.state_of(0)?)? {
             Some(header) if header.partitions != partitions => {
                 Err(other_number(&self.partition.to_string(), header.partitions, partitions))
             }
@@ -275,12 +276,10 @@ impl Holder {
 
     /// Writes down that the partition begins here, before any of its records can end the process.
     /// `end`: that of the log when the shard was begun, which is all that an attempt before it can have taken.
-    fn watch(&self, shard: &mut Shard, end: i64) -> Result<Watch, Trouble> {
+    fn watch(&self, shard: &mut Shard, end: i64, notes: Notes) -> Result<Watch, Trouble> {
         let (from, before) = (shard.next_offset(), shard.take_attempt().and_then(|bytes| Attempt::read(&bytes)));
         let before = self.office.survived.sort_out(&self.partition, from, before);
         let attempts = Attempts::after(before, from, end);
-        let notes = Notes::new(&self.office.kafka, &self.office.topics.state, self.partition.partition);
-        let notes = notes.map_err(|failure| Trouble::Unusable(failure.to_string()))?;
         notes.write(attempts::KEY, &attempts.record()).map_err(Trouble::Anew)?;
         let notes = attempts.suspects_any().then_some(notes);
         if notes.is_some() {
