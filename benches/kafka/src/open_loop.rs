@@ -55,7 +55,7 @@ impl Sender {
     pub fn new(brokers: &str) -> Result<Self, Trouble> {
         let properties =
             [("linger.ms", "0"), ("compression.type", "none"), ("queue.buffering.max.messages", "1000000")];
-        Ok(Self(RawProducer::new(brokers, properties).map_err(failed)?))
+        Ok(Self(RawProducer::new(brokers, properties).map_err(|error| failed(&error))?))
     }
 
     /// Waits until everything is acknowledged.
@@ -63,12 +63,12 @@ impl Sender {
     /// # Errors
     /// Some records are not.
     pub fn finish(self) -> Result<(), Trouble> {
-        self.0.finish(FINISH_WITHIN).map_err(failed)?;
+        self.0.finish(FINISH_WITHIN).map_err(|error| failed(&error))?;
         Ok(())
     }
 }
 
-fn failed(error: RawError) -> Trouble {
+fn failed(error: &RawError) -> Trouble {
     Trouble::from(error.to_string())
 }
 
@@ -107,7 +107,7 @@ pub fn send(
         if let Some(device) = fire {
             meant.insert(device.clone(), began + after);
         }
-        producer.send(plan.topic, name.as_bytes(), &bytes, at_ms).map_err(failed)?;
+        producer.send(plan.topic, name.as_bytes(), &bytes, at_ms).map_err(|error| failed(&error))?;
     }
     Ok(meant)
 }
