@@ -4,7 +4,7 @@
 //! Topics of millions are streamed. Partitions stand in no order to one another, so hashes are summed. What members wrote
 //! into the signals topic while they ended (ticks, mostly) is left out: nobody has consumed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,19 +89,19 @@ pub fn check(scene: &Scene<'_>) -> Result<Decided, Trouble> {
 fn each(scene: &Scene<'_>, topic: &str, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), Trouble> {
     let consumer = consumer(&scene.stand.brokers, "oracle", Isolation::Committed)?;
     let mut list = TopicPartitionList::new();
-    let mut open = 0;
+    let mut unread = BTreeSet::new();
     for (partition, (low, high)) in (0..).zip(scene.stand.topics.ends(topic, Isolation::Committed)?) {
         if low < high {
             list.add_partition_offset(topic, partition, Offset::Offset(low))?;
-            open += 1;
+            unread.insert(partition);
         }
     }
     consumer.assign(&list)?;
     let deadline = Instant::now() + READ_WITHIN;
-    while open > 0 {
+    while !unread.is_empty() {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) => take(&record),
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
             Some(Err(error)) if !passes(&error) => return Err(error.into()),
             _ if Instant::now() >= deadline => return Err(Trouble::from(format!("{topic}: no end"))),
             _ => {}

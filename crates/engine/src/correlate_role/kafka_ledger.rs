@@ -4,6 +4,7 @@
 //! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids
 //! in turn let the broker finish one transaction while the next is written; each still ends before the next begins.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -166,11 +167,12 @@ impl KafkaLedger {
         }
     }
 
-    /// Reads partitions from the offsets given to their ends as they are for a read_committed reader; `wait` is for
-    /// transactions that are open there now. With `is_whole`, one that stays open is an error.
+    /// Reads partitions of a topic from the offsets given to their ends as they are for a read_committed reader; `wait`
+    /// is for transactions that are open there now. With `is_whole`, one that stays open is an error.
     fn read_to_end(
         &mut self,
-        from: &[(String, i32, i64)],
+        topic: &str,
+        from: &[(i32, i64)],
         (wait, is_whole): (Duration, bool),
         mut each: impl FnMut(&BorrowedMessage<'_>),
     ) -> Result<(), Trouble> {
@@ -180,7 +182,7 @@ impl KafkaLedger {
         };
         let deadline = Instant::now() + wait;
         let mut list = TopicPartitionList::new();
-        for (topic, partition, offset) in from {
+        for (partition, offset) in from {
             let (_, high) = watermarks(&self.ends, topic, *partition)?;
             // A partition's end for a read_committed reader is the beginning of the first open transaction.
             while watermarks(&reader, topic, *partition)?.1 < high {
@@ -196,17 +198,18 @@ impl KafkaLedger {
                 .map_err(|error| anew(&error, "assign"))?;
         }
         reader.assign(&list).map_err(|error| anew(&error, "assign"))?;
-        let mut open = from.len();
+        // By their numbers: where somebody goes on writing, an end is reached more than once.
+        let mut unread: BTreeSet<i32> = from.iter().map(|(partition, _)| *partition).collect();
         let mut heard_at = Instant::now();
-        while open > 0 {
+        while !unread.is_empty() {
             match reader.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard_at = Instant::now();
                     each(&record);
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => {
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
                     heard_at = Instant::now();
-                    open -= 1;
+                    unread.remove(&partition);
                 }
                 Some(Err(error)) if is_refusal(&error) => return Err(trouble(&error, "read")),
                 Some(Err(error)) if heard_at.elapsed() >= SILENCE_LIMIT => return Err(anew(&error, "read")),
@@ -233,7 +236,7 @@ impl KafkaLedger {
         let mut said_at = began;
         let mut records = StateRecords::new();
         let mut read = 0_u64;
-        self.read_to_end(&[(topic.clone(), partition, low)], (FENCE_WAIT, true), |record| {
+        self.read_to_end(&topic, &[(partition, low)], (FENCE_WAIT, true), |record| {
             read += 1;
             let key = record.key().unwrap_or_default();
             match record.payload() {
@@ -288,33 +291,31 @@ impl Ledger for KafkaLedger {
     }
 
     fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble> {
-        let mut asked = TopicPartitionList::new();
-        let decisions = &self.topics.decisions.clone();
+        let began = Instant::now();
+        let mut visible = Vec::new();
+        let decisions = self.topics.decisions.clone();
         for topic in [&decisions.dispatch, &decisions.watch] {
+            let mut asked = TopicPartitionList::new();
             let count = partition_count(&self.ends, topic).map_err(|error| trouble(&error, topic))?;
             for partition in 0..count.unwrap_or(0) {
                 let at = Offset::Offset(since.at_ms.max(0));
                 asked.add_partition_offset(topic, partition, at).map_err(|error| anew(&error, topic))?;
             }
+            let found = self.ends.offsets_for_times(asked, ANSWER_WAIT).map_err(|error| trouble(&error, topic))?;
+            let from: Vec<(i32, i64)> = found
+                .elements()
+                .iter()
+                .filter_map(|element| match element.offset() {
+                    Offset::Offset(offset) => {
+                        let partition = element.partition();
+                        let end = since.ends.as_ref().and_then(|ends| mark::end(ends, &decisions, topic, partition));
+                        Some((partition, end.map_or(offset, |end| end.max(offset))))
+                    }
+                    _ => None,
+                })
+                .collect();
+            self.read_to_end(topic, &from, (TAIL_WAIT, false), |record| visible.extend(visible_of(record)))?;
         }
-        let found = self.ends.offsets_for_times(asked, ANSWER_WAIT).map_err(|error| trouble(&error, "decisions"))?;
-        let from: Vec<(String, i32, i64)> = found
-            .elements()
-            .iter()
-            .filter_map(|element| match element.offset() {
-                Offset::Offset(offset) => {
-                    let (topic, partition) = (element.topic(), element.partition());
-                    let end = since.ends.as_ref().and_then(|ends| mark::end(ends, decisions, topic, partition));
-                    Some((topic.to_owned(), partition, end.map_or(offset, |end| end.max(offset))))
-                }
-                _ => None,
-            })
-            .collect();
-        let began = Instant::now();
-        let mut visible = Vec::new();
-        self.read_to_end(&from, (TAIL_WAIT, false), |record| {
-            visible.extend(visible_of(record));
-        })?;
         let (seen, took_ms) = (visible.len(), began.elapsed().as_millis());
         tracing::info!(partition = %self.partition, seen, took_ms, "decisions looked through");
         Ok(visible)
