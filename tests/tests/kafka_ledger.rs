@@ -20,6 +20,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fenghuo_engine::Config;
@@ -34,7 +35,9 @@ use fenghuo_tests::processes::fenghuo;
 use fenghuo_tests::stage::own_topics;
 use ledger::{Faults, MemoryLedger};
 use random::Random;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
+use rdkafka::producer::{BaseProducer, BaseRecord};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 const SEED: u64 = 20_261_126;
@@ -213,4 +216,46 @@ fn only_decisions_behind_the_mark_are_looked_through() {
     assert_eq!(tail(None), before);
     // A partition that was added since is read whole.
     assert_eq!(tail(Some(Arc::new(Ends::default()))), before);
+}
+
+/// Others go on writing while the tail is read, so that the ends of their partitions are reached again and again.
+#[test]
+fn the_tail_is_whole_while_others_write() {
+    let real = fenghuo_tests::broker::Broker::start();
+    let kafka = OnKafka::begin(&real.address, "busy");
+    let mut ledger = kafka.ledger();
+    ledger.fence().unwrap();
+    let mut expected = Vec::new();
+    for number in 0..20 {
+        let decision = |place: usize| {
+            let id = format!("{number}/{place}");
+            Message {
+                target: Target::Dispatch,
+                key: Some(id.clone().into_bytes()),
+                payload: vec![b'x'; 2_000],
+                headers: vec![("ce_id".to_owned(), id.into_bytes())],
+            }
+        };
+        let messages: Vec<Message> = (0..1_000).map(decision).collect();
+        expected.extend(messages.iter().map(|message| message.header("ce_id").unwrap().to_owned()));
+        ledger.commit(&Transaction { next_offset: number, messages, ..Transaction::default() }).unwrap();
+    }
+    let is_over = AtomicBool::new(false);
+    let mut tail = std::thread::scope(|scope| {
+        let dispatch = &kafka.config.topics.decisions.dispatch;
+        scope.spawn(|| {
+            let producer: BaseProducer =
+                ClientConfig::new().set("bootstrap.servers", &real.address).set("linger.ms", "0").create().unwrap();
+            while !is_over.load(Ordering::Acquire) {
+                producer.send(BaseRecord::<[u8], [u8]>::to(dispatch).partition(0).payload(b"other")).unwrap();
+                producer.poll(Duration::from_millis(2));
+            }
+        });
+        let tail = ledger.tail(&Since { at_ms: 0, ends: None }).unwrap();
+        is_over.store(true, Ordering::Release);
+        tail.into_iter().map(|visible| visible.id).collect::<Vec<_>>()
+    });
+    tail.sort_unstable();
+    expected.sort_unstable();
+    assert!(tail == expected, "{} of {} decisions", tail.len(), expected.len());
 }

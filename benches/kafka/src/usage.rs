@@ -112,7 +112,7 @@ mod tests {
             number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005) + 1);
         }
         let took = Took::between(&before, &Moment::now(&[own], None), 1_000);
-        assert!(took.used >= 0.05 && took.seconds >= 0.02, "{took:?} {number}");
+        assert!(took.used >= 0.05 && took.seconds > 0.0, "{took:?} {number}");
         assert!(took.each_million() >= 50.0 && took.brokers_million().is_none());
     }
 
