@@ -95,7 +95,10 @@ mod tests {
         let text = table(&faults::all(), &records);
         let columns = text.lines().next().unwrap().matches('|').count();
         assert_eq!(text.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>(), [columns; 3]);
-        assert!(text.ends_with("| kill | 3 | 2 | 1 | 0 | 0 | 30 | 0 | 3 | 0 | 0 | 0 | 0 | 0 | 9, 9 | 3 |\n"), "{text}");
+        assert!(
+            text.ends_with("| kill | 3 | 2 | 1 | 0 | 0 | 30 | 0 | 3 | 0 | 0 | 0 | 0 | 0 | 0, 0 | 9, 9 | 3 |\n"),
+            "{text}"
+        );
         assert_eq!(remarks(&records), ["- Failed: `--short --only kill --seed 1 --rounds 1 --start 7`: why"]);
     }
 }
