@@ -1,8 +1,8 @@
 //! Whether what was published is what follows: the signals topic through the pure correlator, as `fenghuo correlate`
 //! does it, beside dispatch and watch.
 //!
-//! Topics of millions are streamed. Partitions stand in no order to one another, so hashes are summed. What members wrote
-//! into the signals topic while they ended (ticks, mostly) is left out: nobody has consumed it.
+//! Topics of millions are streamed. Partitions stand in no order to one another, so hashes are summed. What members
+//! wrote into the signals topic while they ended (ticks, mostly) is left out: nobody has consumed it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
