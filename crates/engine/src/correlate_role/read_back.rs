@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of transactions and offsets of the shards; it reads as a subscriber would, committed records only,
 //! and tells every seat of the process which decisions it saw; now and then also how far both topics are written
-//! ([`mark`](super::mark)).
+//! ([`mark`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
