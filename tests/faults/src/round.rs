@@ -283,14 +283,14 @@ impl<'c> Round<'c> {
         }
         verdict.signals_missing = of_raw.missing(&of_signals.signals, SHAPE.forward).len() as u64;
         verdict.signals_excess = of_signals.signals.difference(&of_raw.signals).count() as u64;
-        let held = Sums {
-            decisions: verdict.found,
-            dispatched: found.iter().filter(|one| one.dispatch).count() as u64,
-            judged: committed.iter().flatten().map(|at| at.unsigned_abs()).sum(),
-            raw: self.records as u64,
-            dead_letters: topics.read(&self.stage.topic("dead"))?.len() as u64,
-        };
         if let (true, Some(counted)) = (leaves_counters, sums::of_logs(self.stage.path())?) {
+            let held = Sums {
+                decisions: verdict.found,
+                dispatched: found.iter().filter(|one| one.dispatch).count() as u64,
+                judged: committed.iter().flatten().map(|at| at.unsigned_abs()).sum(),
+                raw: self.records as u64,
+                dead_letters: topics.read(&self.stage.topic("dead"))?.len() as u64,
+            };
             let differences = held.differences(&counted);
             verdict.is_counted = true;
             verdict.miscounted = differences.len() as u64;
