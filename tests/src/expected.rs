@@ -154,6 +154,28 @@ pub struct FromSignals {
     pub replays: u64,
     /// Records that are neither signal nor tick.
     pub others: u64,
+    /// The new signal that came latest, if any came after what was received later, or after a later tick.
+    pub latest: Option<Late>,
+}
+
+/// A signal behind the time that its partition had come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Late {
+    /// How far, milliseconds.
+    pub behind_ms: i64,
+    /// Where it came from, and where it stands.
+    pub source: String,
+    /// The signals partition and the offset there.
+    pub at: (i32, i64),
+    /// What had moved the time: a signal's source, or a tick.
+    pub after: String,
+}
+
+/// The time that a signals partition has come to, and by what.
+#[derive(Debug, Default)]
+struct Reached {
+    time_ms: i64,
+    by: String,
 }
 
 impl FromSignals {
@@ -163,6 +185,7 @@ impl FromSignals {
         let mut found = Self::default();
         let policy = Arc::new(Policy::default());
         let mut shards: BTreeMap<i32, (Correlator, Sources)> = BTreeMap::new();
+        let mut reached: BTreeMap<i32, Reached> = BTreeMap::new();
         for stored in records {
             let new = || (Correlator::new(Arc::clone(&stage.registry), Arc::clone(&policy)), Sources::default());
             let (correlator, sources) = shards.entry(stored.partition).or_insert_with(new);
@@ -178,6 +201,9 @@ impl FromSignals {
                     continue;
                 }
             }
+            let reached = reached.entry(stored.partition).or_default();
+            let late = reached.take(&input, (stored.partition, stored.offset));
+            found.latest = found.latest.into_iter().chain(late).max_by_key(|late| late.behind_ms);
             if let Input::Registry(change) = &input {
                 let next = stage.version(&change.version);
                 // One that does not fit leaves the one before.
@@ -191,6 +217,23 @@ impl FromSignals {
             found.decisions.extend(decided.into_iter().map(|decision| Decided { partition, offset, decision }));
         }
         found
+    }
+}
+
+impl Reached {
+    /// Takes an input; what it is if the time had gone past it.
+    fn take(&mut self, input: &Input, at: (i32, i64)) -> Option<Late> {
+        let (time_ms, by) = match input {
+            Input::Signal(signal) => (signal.received_at_ms.or(signal.at_ms)?, signal.source.clone()?),
+            Input::Tick(tick) => (tick.at_ms, format!("the tick at {}/{}", at.0, at.1)),
+            _ => return None,
+        };
+        if time_ms >= self.time_ms {
+            *self = Self { time_ms, by };
+            return None;
+        }
+        let is_signal = matches!(input, Input::Signal(_));
+        is_signal.then(|| Late { behind_ms: self.time_ms - time_ms, source: by, at, after: self.by.clone() })
     }
 }
 

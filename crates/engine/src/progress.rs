@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 struct Taken {
     offset: i64,
+    /// The largest mark up to here.
     mark_ms: Option<i64>,
     unacknowledged: u32,
 }
@@ -25,6 +26,7 @@ pub struct Position {
 #[derive(Debug)]
 pub struct Progress {
     done: Position,
+    /// What is not known to be done; the first of them is under way, unless it was the last to be taken.
     taken: VecDeque<Taken>,
     /// The number of the first of `taken`, counted from the assignment's beginning.
     first_number: u64,
@@ -41,6 +43,8 @@ impl Progress {
     ///
     /// `mark_ms` is the time that its completion proves.
     pub fn take(&mut self, offset: i64, mark_ms: Option<i64>) -> u64 {
+        let position = self.position();
+        let mark_ms = self.taken.back().map_or(position.mark_ms, |last| last.mark_ms).max(mark_ms);
         self.taken.push_back(Taken { offset, mark_ms, unacknowledged: 0 });
         self.first_number + self.taken.len() as u64 - 1
     }
@@ -55,16 +59,25 @@ impl Progress {
     pub fn acknowledge(&mut self, number: u64) {
         let taken = self.find(number).expect("a record stays until all its messages are acknowledged");
         taken.unacknowledged = taken.unacknowledged.checked_sub(1).expect("a message is acknowledged once");
+        self.position();
     }
 
     /// The position up to which everything is done.
     pub fn position(&mut self) -> Position {
         while let Some(first) = self.taken.front().filter(|taken| taken.unacknowledged == 0) {
-            self.done = Position { offset: first.offset + 1, mark_ms: self.done.mark_ms.max(first.mark_ms) };
+            self.done = Position { offset: first.offset + 1, mark_ms: first.mark_ms };
             self.taken.pop_front();
             self.first_number += 1;
         }
         self.done
+    }
+
+    /// The time of the first record that is not done: the largest mark up to the first that is under way, or, if none
+    /// is, that of the one that waits to be taken.
+    #[must_use]
+    pub fn undone_ms(&self, waiting_ms: Option<i64>) -> Option<i64> {
+        let under_way = self.taken.iter().find(|taken| taken.unacknowledged > 0);
+        under_way.and_then(|taken| taken.mark_ms).or(waiting_ms)
     }
 
     /// Whether nothing is under way.
@@ -90,9 +103,11 @@ mod tests {
         let mut progress = Progress::from(Position { offset: 10, mark_ms: Some(5) });
         assert_eq!(progress.position(), Position { offset: 10, mark_ms: Some(5) });
         // Offsets may have holes: compaction, transactions' ends.
-        let numbers = [10, 11, 15].map(|offset| progress.take(offset, Some(100 - offset)));
-        progress.expect_acknowledgement(numbers[1]);
-        progress.expect_acknowledgement(numbers[1]);
+        let numbers = [(10, 0), (11, 2), (15, 0)].map(|(offset, messages)| {
+            let number = progress.take(offset, Some(100 - offset));
+            (0..messages).for_each(|_| progress.expect_acknowledgement(number));
+            number
+        });
         assert_eq!(progress.position(), Position { offset: 11, mark_ms: Some(90) });
         progress.acknowledge(numbers[1]);
         assert!(!progress.is_settled());
@@ -100,6 +115,26 @@ mod tests {
         progress.acknowledge(numbers[1]);
         assert_eq!(progress.position(), Position { offset: 16, mark_ms: Some(90) });
         assert!(progress.is_settled());
+    }
+
+    #[test]
+    fn what_is_under_way_is_known_by_the_first_of_it() {
+        let mut progress = Progress::from(Position { offset: 10, mark_ms: Some(50) });
+        assert_eq!(progress.undone_ms(Some(90)), Some(90));
+        progress.take(10, Some(60));
+        assert_eq!(progress.undone_ms(None), None, "nothing was made of it");
+        // The second one's clock is behind.
+        let numbers = [(11, 70), (12, 8), (13, 80)].map(|(offset, mark_ms)| {
+            let number = progress.take(offset, Some(mark_ms));
+            progress.expect_acknowledgement(number);
+            number
+        });
+        for (number, left_ms) in [(2, Some(70)), (0, Some(70)), (1, Some(90))] {
+            assert_eq!(progress.undone_ms(Some(90)), Some(70));
+            progress.acknowledge(numbers[number]);
+            assert_eq!(progress.undone_ms(Some(90)), left_ms);
+        }
+        assert_eq!(progress.position(), Position { offset: 14, mark_ms: Some(80) });
     }
 
     proptest! {

@@ -19,6 +19,7 @@ mod round;
 mod sums;
 mod watch;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ use cluster::Cluster;
 use faults::Fault;
 use record::{Outcome, Record};
 use round::{Run, run_round};
+
+/// How often a round is tried in which the fault does not happen.
+const TRIES: u32 = 3;
 
 /// One dispatch per fire, through every fault: tries the service against a real Kafka of three brokers
 #[derive(Debug, Parser)]
@@ -168,6 +172,7 @@ fn all_rounds(
         replays: if arguments.replays_kept { Replays::Kept } else { Replays::Dropped },
         interrupted,
         evidence: &arguments.evidence,
+        begun: Cell::new(0),
     };
     for fault in faults {
         let rounds = arguments.rounds.unwrap_or_else(|| fault.rounds(arguments.long));
@@ -178,8 +183,15 @@ fn all_rounds(
             if done.contains(&(fault.name().to_owned(), seed)) {
                 continue;
             }
-            let record = run_round(&run, fault.as_ref(), seed);
+            let mut record = run_round(&run, fault.as_ref(), seed);
             say(&line_of(&record));
+            // Whether a fault happens is partly the machine's chance.
+            for _ in 1..TRIES {
+                if matches!(record.outcome, Outcome::NotHit) && !interrupted.load(Ordering::Relaxed) {
+                    record = run_round(&run, fault.as_ref(), seed);
+                    say(&line_of(&record));
+                }
+            }
             if interrupted.load(Ordering::Relaxed) {
                 return Ok(records);
             }

@@ -4,12 +4,13 @@
 //! lies there as a whole can be read side by side, as the decode role does. The fault strikes when a share of it is
 //! done, not at a time, so that a repeated round is hit in about the same place.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fenghuo_city::{Channel, City, Plan, RawRecord};
-use fenghuo_tests::expected::{FromRaw, FromSignals, Replays};
+use fenghuo_tests::expected::{FromRaw, FromSignals, Late, Replays};
 use fenghuo_tests::stage::{Shape, Stage};
 use fenghuo_tests::topics::{Isolation, Stored, consumer};
 use fenghuo_tests::trouble::Trouble;
@@ -63,6 +64,8 @@ pub struct Run<'c> {
     pub interrupted: &'c AtomicBool,
     /// Where logs and examples of failed rounds go.
     pub evidence: &'c Path,
+    /// How many rounds were begun: one that is tried again has topics of its own.
+    pub begun: Cell<u32>,
 }
 
 /// A round under way, as a fault sees it.
@@ -95,7 +98,8 @@ impl<'c> Round<'c> {
         let Setting { plan, seats, proxied } = fault.setting(seed, run.long);
         let city = City::new(&Plan { start_ms: run.start_ms, ..plan });
         let records: Vec<RawRecord> = city.night().collect();
-        let name = format!("{}-{seed}-{}", fault.name(), std::process::id());
+        run.begun.set(run.begun.get() + 1);
+        let name = format!("{}-{seed}-{}-{}", fault.name(), std::process::id(), run.begun.get());
         let members_at = if proxied { cluster.proxy.addresses() } else { cluster.brokers().to_owned() };
         let stage = Stage::set(cluster.brokers(), &members_at, &city, &name, SHAPE)?;
         stage.produce(&records)?;
@@ -301,6 +305,9 @@ impl<'c> Round<'c> {
         self.notes.push(format!(
             "{records} records, {signals} signals, {replayed} replayed, {dead} unreadable, {others} others"
         ));
+        if let Some(Late { behind_ms, source, at: (partition, offset), after }) = of_signals.latest {
+            self.notes.push(format!("{source} stands {behind_ms} ms late at {partition}/{offset}, behind {after}"));
+        }
         Ok(verdict)
     }
 

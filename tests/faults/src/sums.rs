@@ -1,7 +1,8 @@
 //! What the members say that they counted, beside what the topics hold.
 //!
 //! Who is killed says nothing, and a shard that lost its partition has counted a transaction that never was: sums are
-//! compared where nobody strikes, every process ended in order, and nobody began anew.
+//! compared where nobody strikes, every process ended in order, and nobody began anew or lost a partition because the
+//! machine stood still for longer than a session.
 
 use std::path::Path;
 
@@ -69,7 +70,7 @@ impl Sums {
 fn of_log(text: &str) -> Option<Sums> {
     let begun = text.matches(": starting role=").count();
     let ended: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    if ended.len() != begun || text.contains("begins anew") {
+    if ended.len() != begun || ["begins anew", "lost=true"].iter().any(|word| text.contains(word)) {
         return None;
     }
     let sum = |role: &str, name: &str| ended.iter().filter_map(|all| all[role][name].as_u64()).sum::<u64>();
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!((twice.decisions, twice.dead_letters), (6, 6));
         assert_eq!(of_log(&format!("{start}{start}{end}")), None);
         assert_eq!(of_log(&format!("{start} the shard begins anew from the log\n{end}")), None);
+        assert_eq!(of_log(&format!("{start} revoked role=\"decode\" partitions=raw/0 lost=true\n{end}")), None);
         assert_eq!(sums.differences(&sums), Vec::<String>::new());
         assert_eq!(sums.differences(&Sums { raw: 8, ..sums }), ["7 raw records, 8 counted"]);
     }

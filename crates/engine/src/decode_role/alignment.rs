@@ -4,11 +4,14 @@
 //! the other's alarms would come too old to be judged together, and a fire that two of them show would be missed. So a
 //! record waits while some partition with work left is more than `ahead_ms` behind it. In ordinary times nobody has
 //! work left, and nothing waits.
+//!
+//! Work is left until its signals are acknowledged. So whatever lies in anybody's producer, perhaps behind a broken
+//! network and of partitions that others have gone on with, is not further ahead than that when it comes after all.
 
 /// One partition of this member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Own {
-    /// The timestamp of the first record that waits here.
+    /// The time of the first record that was read and is not forwarded.
     pub head_ms: Option<i64>,
     /// The largest timestamp taken.
     pub taken_ms: Option<i64>,
@@ -33,26 +36,4 @@ pub fn limit_ms(own: impl Iterator<Item = Own>, others_ms: impl Iterator<Item = 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slowest_with_work_left_holds_the_others() {
-        let head = |head_ms| Own { head_ms: Some(head_ms), taken_ms: Some(1), unread: true };
-        let reading = |taken_ms| Own { head_ms: None, taken_ms, unread: true };
-        let done = |taken_ms| Own { head_ms: None, taken_ms, unread: false };
-        for (own, others, expected) in [
-            (vec![], vec![], i64::MAX),
-            (vec![done(Some(5)), done(None)], vec![], i64::MAX),
-            (vec![head(50), head(70)], vec![], 60),
-            (vec![head(50), reading(Some(20))], vec![], 30),
-            (vec![head(50), reading(None)], vec![], i64::MIN + 10),
-            (vec![head(50), done(Some(20))], vec![], 60),
-            (vec![head(50)], vec![Some(15), Some(90)], 25),
-            (vec![head(50)], vec![None], i64::MIN + 10),
-        ] {
-            let limit = limit_ms(own.iter().copied(), others.iter().copied(), 10);
-            assert_eq!(limit, expected, "{own:?} {others:?}");
-        }
-    }
-}
+mod tests;

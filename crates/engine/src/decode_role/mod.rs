@@ -162,7 +162,7 @@ impl Decode {
     fn limit_ms(&self, candidate_ms: i64, held: &[Held<Inflow>]) -> i64 {
         let own = held.iter().map(|held| {
             let end = self.survey.end(&held.partition).unwrap_or(0).max(held.beginning.end);
-            Own { head_ms: held.head_ms(), taken_ms: held.taken_ms, unread: held.read_to < end }
+            Own { head_ms: held.undone_ms(), taken_ms: held.taken_ms, unread: held.read_to < end }
         });
         let candidate = Own { head_ms: Some(candidate_ms), taken_ms: None, unread: false };
         let is_ours = |partition: &TopicPartition| held.iter().any(|held| held.partition == *partition);

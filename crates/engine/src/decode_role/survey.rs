@@ -19,7 +19,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(30);
 pub struct Standing {
     /// The largest timestamp up to which everything is forwarded, if anything was.
     pub progress_ms: Option<i64>,
-    /// The timestamp of the first record that is read and waits.
+    /// The time of the first record that is read and not forwarded.
     pub next_ms: Option<i64>,
     /// The offset of the next record to be forwarded, if any ever was.
     pub next: Option<i64>,

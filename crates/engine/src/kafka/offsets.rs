@@ -18,7 +18,7 @@ use crate::progress::Position;
 pub struct Committed {
     /// How far everything is done.
     pub position: Position,
-    /// The timestamp of the first record that is read and waits, Unix milliseconds.
+    /// The time of the first record that is read and not forwarded, under way or waiting, Unix milliseconds.
     pub next_ms: Option<i64>,
     /// Of the partition whose holder writes the ticks: how far it has come with them.
     pub passage: Option<Passage>,

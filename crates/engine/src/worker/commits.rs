@@ -41,7 +41,7 @@ impl<T: Task> Worker<'_, T> {
             // back.
             let came_no_further = position == held.beginning.done && !is_leaving;
             let attempt = came_no_further.then(|| held.attempts.now());
-            let committed = Committed { position, next_ms: held.head_ms(), passage, attempt };
+            let committed = Committed { position, next_ms: held.undone_ms(), passage, attempt };
             let chosen = partitions.is_empty() || partitions.contains(&held.partition);
             let says_more = committed.next_ms.is_some() || committed.passage.is_some();
             let is_new = committed.position != held.beginning.done || says_more;

@@ -21,7 +21,7 @@ pub(super) fn take<T: Task, M: Message>(
     let offset = record.offset();
     match held.attempts.enter(offset) {
         Entry::Free | Entry::Covered => {}
-        Entry::WriteDown => write_down(task, consumer, held),
+        Entry::WriteDown => write_down(task, consumer, record, held),
         Entry::Condemned => {
             let partition = &held.partition;
             tracing::error!(%partition, offset, "ALARM: a record that nobody survives goes to the dead letters");
@@ -34,11 +34,12 @@ pub(super) fn take<T: Task, M: Message>(
 }
 
 /// Writes down, at once, how far a partition is and what is attempted.
-fn write_down<T: Task>(task: &T, consumer: &EventConsumer, held: &mut Held<T::Shard>) {
+fn write_down<T: Task, M: Message>(task: &T, consumer: &EventConsumer, record: &M, held: &mut Held<T::Shard>) {
     let position = held.progress.position();
     let attempt = Some(held.attempts.now());
     let passage = task.passage_of(&held.partition);
-    let committed = Committed { position, next_ms: held.head_ms(), passage, attempt };
+    let next_ms = held.progress.undone_ms(record.timestamp().to_millis());
+    let committed = Committed { position, next_ms, passage, attempt };
     let list = committable([(&held.partition, committed)]);
     match list.and_then(|list| consumer.commit(&list, CommitMode::Sync)) {
         Ok(()) => held.committed = Some(committed),

@@ -110,6 +110,12 @@ impl<S> Held<S> {
         self.backlog.head_ms()
     }
 
+    /// The time of the first record that was read and is not forwarded: it is under way, or waits.
+    #[must_use]
+    pub fn undone_ms(&self) -> Option<i64> {
+        self.progress.undone_ms(self.head_ms())
+    }
+
     pub(super) fn head(&self) -> Option<Place<'_>> {
         let (timestamp_ms, offset) = self.head_ms().zip(self.backlog.head_offset())?;
         Some(Place { partition: &self.partition, offset, timestamp_ms })

@@ -9,7 +9,10 @@ use super::{Fault, Struck};
 use crate::crew::Seat;
 use crate::round::Round;
 
-const WITHIN: Duration = Duration::from_secs(10);
+/// How long a limit may take to be reached before a lower one is tried.
+const WITHIN: Duration = Duration::from_secs(5);
+/// By how much lower, in hundredths of what the member had.
+const LOWER: u64 = 5;
 
 /// The limit of memory.
 pub struct Memory;
@@ -31,17 +34,20 @@ impl Fault for Memory {
         round.until_share(50)?;
         let taken = round.crew.address_space("a")?;
         round.mark();
-        let seat = round.crew.kill("a")?;
-        let share = round.random.between(15, 30);
-        round.notes.push(format!("{share} % of {} MiB of address space", taken >> 20));
-        round.crew.start(&Seat { address_space: Some(taken / 100 * share), ..seat })?;
-        let deadline = Instant::now() + WITHIN;
-        while round.crew.ends.is_empty() && Instant::now() < deadline && !round.is_settled() {
-            round.pause(Duration::from_millis(50))?;
+        let mut share = round.random.between(15, 30);
+        while share > 0 {
+            let seat = round.crew.kill("a")?;
+            round.notes.push(format!("{share} % of {} MiB of address space", taken >> 20));
+            round.crew.start(&Seat { address_space: Some(taken / 100 * share), ..seat })?;
+            let deadline = Instant::now() + WITHIN;
+            while round.crew.ends.is_empty() && Instant::now() < deadline {
+                round.pause(Duration::from_millis(50))?;
+            }
+            if !round.crew.ends.is_empty() {
+                return Ok(Struck::Done);
+            }
+            share = share.saturating_sub(LOWER);
         }
-        if round.crew.ends.is_empty() {
-            return Ok(Struck::NotHit("that was enough for it".to_owned()));
-        }
-        Ok(Struck::Done)
+        Ok(Struck::NotHit("each was enough for it".to_owned()))
     }
 }
