@@ -17,6 +17,8 @@ use crate::proxy::Proxy;
 pub const NODES: u16 = 3;
 /// How much the last broker's disk holds, MiB.
 const DISK_MIB: u32 = 2_048;
+/// How often a disk that is written to is measured and resized until both are one.
+const RESIZES: u32 = 20;
 /// A broker that died is forgotten, and a member's session over, sooner than by default: rounds are short.
 const SETTINGS: &str =
     "broker.session.timeout.ms=3000 broker.heartbeat.interval.ms=500 group.min.session.timeout.ms=1000";
@@ -103,15 +105,20 @@ impl Cluster {
     /// The system refuses.
     pub fn fill_disk(&self, full: bool) -> Result<(), Trouble> {
         let disk = self.disk.as_deref().ok_or_else(|| Trouble::from("no disk of its own"))?;
-        let used = Command::new("df").args(["--output=used", "-B1"]).arg(disk).output()?;
-        let used = String::from_utf8_lossy(&used.stdout);
-        let used: u64 = used.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or_default();
-        let size = if full { used } else { u64::from(DISK_MIB) << 20 };
-        let remount = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(disk).output()?;
-        if remount.status.success() {
-            return Ok(());
+        let mut refused = String::new();
+        for _ in 0..RESIZES {
+            let used = Command::new("df").args(["--output=used", "-B1"]).arg(disk).output()?;
+            let used = String::from_utf8_lossy(&used.stdout);
+            let used: u64 = used.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or_default();
+            let size = if full { used } else { u64::from(DISK_MIB) << 20 };
+            let remount = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(disk).output()?;
+            if remount.status.success() {
+                return Ok(());
+            }
+            // More was written in between.
+            refused = String::from_utf8_lossy(&remount.stderr).into_owned();
         }
-        Err(Trouble::from(format!("the disk was not resized: {}", String::from_utf8_lossy(&remount.stderr))))
+        Err(Trouble::from(format!("the disk was not resized: {refused}")))
     }
 }
 
