@@ -19,7 +19,6 @@
 
 use std::cell::OnceCell;
 use std::ffi::{CStr, CString};
-use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -165,7 +164,9 @@ impl<C: ConsumerContext + 'static> Batches<C> {
         }
         let message = NonNull::new(*self.batch.get(self.next)?)?;
         self.next += 1;
-        let fetched = Fetched { message, headers: OnceCell::new(), client: PhantomData };
+        // A batch is of one queue, that of its turn.
+        let topic = &self.queues[self.turn].topic;
+        let fetched = Fetched { message, topic, headers: OnceCell::new() };
         match fetched.raw().err {
             client::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Some(Ok(fetched)),
             error => Some(Err(Failed { code: error.into(), partition: fetched.raw().partition })),
@@ -223,9 +224,9 @@ fn partition_queue<C: ConsumerContext>(
 pub struct Fetched<'b> {
     /// Never null, and ours alone.
     message: NonNull<client::rd_kafka_message_t>,
+    /// Of the batches, which outlive it, and so does the client.
+    topic: &'b str,
     headers: OnceCell<Option<OwnedHeaders>>,
-    /// The batches, and so the client, outlive it.
-    client: PhantomData<&'b ()>,
 }
 
 impl Fetched<'_> {
@@ -289,9 +290,7 @@ impl Message for Fetched<'_> {
     }
 
     fn topic(&self) -> &str {
-        // SAFETY: a message holds its topic, whose name ends with a zero and lives as long.
-        let name = unsafe { CStr::from_ptr(client::rd_kafka_topic_name(self.raw().rkt)) };
-        name.to_str().expect("topics have names of ASCII")
+        self.topic
     }
 
     fn partition(&self) -> i32 {

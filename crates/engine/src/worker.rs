@@ -66,6 +66,8 @@ pub struct Worker<'a, T: Task> {
     paused: bool,
     /// Whether more of what waited may be taken at once.
     has_more: bool,
+    /// How many records had to wait for partitions behind theirs.
+    waited: u64,
     survived: Survived,
     drain_wait: Duration,
     ticked_at: Instant,
@@ -108,6 +110,7 @@ impl<'a, T: Task> Worker<'a, T> {
             next_slot: 0,
             paused: false,
             has_more: false,
+            waited: 0,
             survived: Survived::default(),
             drain_wait: Duration::from_millis(config.kafka.drain_wait_ms.unsigned_abs()),
             ticked_at: now,
@@ -177,10 +180,14 @@ impl<'a, T: Task> Worker<'a, T> {
             (false, true) => SHORT_WAIT,
             (false, false) => POLL_WAIT,
         };
+        // The clock is looked at once for a batch: a look costs a tenth of what a record does.
+        let mut now = None;
         loop {
             match self.batches.next(wait) {
                 Some(Ok(record)) => {
-                    take(&mut self.task, &self.consumer, &mut self.held, &self.outlet, &record);
+                    let now = *now.get_or_insert_with(Instant::now);
+                    let waits = take(&mut self.task, &self.consumer, &mut self.held, &self.outlet, &record, now);
+                    self.waited += u64::from(waits);
                 }
                 Some(Err(failed)) => {
                     self.noted.push(Event::Trouble(KafkaError::MessageConsumption(failed.code)));
@@ -197,20 +204,21 @@ impl<'a, T: Task> Worker<'a, T> {
     /// Takes what waited and may be taken now, earliest first, some at a time so that nothing else waits for it.
     fn take_waiting(&mut self) {
         self.has_more = false;
+        let now = Instant::now();
         for _ in 0..MOST_AT_ONCE {
             let waiting = self.held.iter().enumerate().filter(|(_, held)| held.stalled_until.is_none());
             let Some((_, index)) = waiting.filter_map(|(index, held)| Some((held.head_ms()?, index))).min() else {
                 return;
             };
             let may = self.held[index].head().is_some_and(|head| self.task.may_take(head, &self.held));
-            let still = self.task.came_forward_at().elapsed();
-            let due = |held: &Held<T::Shard>| held.stalled_until.is_none() && held.backlog.is_due(still);
+            let still = now.saturating_duration_since(self.task.came_forward_at());
+            let due = |held: &Held<T::Shard>| held.stalled_until.is_none() && held.backlog.is_due(still, now);
             let Some(index) = may.then_some(index).or_else(|| self.held.iter().position(due)) else {
                 self.task.blocked();
                 return;
             };
             let held = &mut self.held[index];
-            let Some(record) = held.backlog.pop(!may) else { return };
+            let Some(record) = held.backlog.pop(!may, now) else { return };
             held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
             suspects::take(&mut self.task, &self.consumer, &record, held, &self.outlet);
         }
@@ -290,8 +298,8 @@ impl<'a, T: Task> Worker<'a, T> {
         orphans::call_for(&self.orphans, &self.consumer, (T::ROLE, &self.task.topics()), ours);
         if self.counted_at.elapsed() >= COUNTERS_EVERY {
             self.counted_at = Instant::now();
-            let (in_flight, stopped) = (self.outlet.in_flight(), self.stopped.len());
-            tracing::info!(role = T::ROLE, in_flight, stopped, counters = %self.task.counters(), "counted");
+            let (in_flight, stopped, waited) = (self.outlet.in_flight(), self.stopped.len(), self.waited);
+            tracing::info!(role = T::ROLE, in_flight, stopped, waited, counters = %self.task.counters(), "counted");
         }
     }
 
@@ -320,30 +328,36 @@ impl<'a, T: Task> Worker<'a, T> {
     }
 }
 
+/// Takes a record that was read at `now`, or puts it behind those that wait; whether it waits.
 fn take<T: Task>(
     task: &mut T,
     consumer: &EventConsumer,
     held: &mut [Held<T::Shard>],
     outlet: &Outlet,
     record: &Fetched<'_>,
-) {
+    now: Instant,
+) -> bool {
     let is_its = |held: &Held<T::Shard>| {
         held.partition.partition == record.partition() && *held.partition.topic == *record.topic()
     };
     // A record of a partition that was just given up, or that is to be begun again, is read again by whoever begins
     // it.
-    let Some(index) = held.iter().position(is_its).filter(|index| held[*index].stalled_until.is_none()) else { return };
+    let Some(index) = held.iter().position(is_its).filter(|index| held[*index].stalled_until.is_none()) else {
+        return false;
+    };
     held[index].read_to = record.offset() + 1;
-    held[index].read_at = Instant::now();
+    held[index].read_at = now;
     let timestamp_ms = record.timestamp().to_millis().unwrap_or(i64::MIN);
     let place = Place { partition: &held[index].partition, offset: record.offset(), timestamp_ms };
-    if held[index].has_waiting() || !task.may_take(place, held) {
-        held[index].backlog.push(owned(record));
+    let waits = held[index].has_waiting() || !task.may_take(place, held);
+    if waits {
+        held[index].backlog.push(owned(record), now);
     } else {
         let held = &mut held[index];
         held.taken_ms = held.taken_ms.max(record.timestamp().to_millis());
         suspects::take(task, consumer, record, held, outlet);
     }
+    waits
 }
 
 /// A copy that may wait.

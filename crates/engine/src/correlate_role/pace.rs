@@ -7,9 +7,12 @@ use super::ledger::{Ledger, Trouble};
 use super::shard::Shard;
 
 /// Records of one transaction at most: a crash makes no more than this again.
-pub const MOST_RECORDS: usize = 4_000;
-/// How long records without a decision wait for their transaction.
+const MOST_RECORDS: usize = 4_000;
+/// How long records without a decision wait for their transaction, and decisions that are late anyway.
 pub const FLUSH_EVERY_MS: i64 = 100;
+/// From how far behind the time of day on a partition is catching up: its decisions are not late by what they wait for
+/// each other, and a transaction for each would keep it behind.
+const BEHIND_MS: i64 = 60_000;
 
 /// A moment between two looks at the queue.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +31,21 @@ pub struct Moment {
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     written_ms: i64,
+    /// Records taken since.
+    waiting: usize,
 }
 
 impl Pace {
     /// Nothing was written yet; `now_ms` is the caller's monotonic clock.
     #[must_use]
     pub const fn new(now_ms: i64) -> Self {
-        Self { written_ms: now_ms }
+        Self { written_ms: now_ms, waiting: 0 }
+    }
+
+    /// How many records may be taken before the next transaction.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        MOST_RECORDS.saturating_sub(self.waiting)
     }
 
     /// How long the queue may be waited for, at most.
@@ -45,15 +56,20 @@ impl Pace {
         if shard.is_ahead() { left.min(longest) } else { longest }
     }
 
-    /// Writes a transaction if one is due: at once for a decision, else for a full batch or after a short time.
+    /// Writes a transaction if one is due: at once for a decision, unless its partition is catching up; else for a full
+    /// batch or after a short time.
     ///
     /// # Errors
     /// Those of the ledger: the shard is then of no use any more.
     pub fn write<L: Ledger>(&mut self, shard: &mut Shard, ledger: &mut L, moment: &Moment) -> Result<(), Trouble> {
         let &Moment { now_ms, time_of_day_ms, taken, is_last } = moment;
         let is_overdue = shard.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
-        let is_full = taken >= MOST_RECORDS || now_ms - self.written_ms >= FLUSH_EVERY_MS || is_last;
-        if shard.waiting_decisions() == 0 && !is_overdue && !(shard.is_ahead() && is_full) {
+        self.waiting += taken;
+        let is_full = self.room() == 0 || now_ms - self.written_ms >= FLUSH_EVERY_MS || is_last;
+        let is_behind = shard.heard_ms().is_some_and(|heard_ms| heard_ms < time_of_day_ms - BEHIND_MS);
+        let is_pressing = shard.waiting_decisions() > 0 && !is_behind;
+        let is_due = is_pressing || is_overdue || (shard.is_ahead() && is_full);
+        if !is_due {
             return Ok(());
         }
         if is_overdue {
@@ -66,7 +82,7 @@ impl Pace {
         }
         let transaction = shard.transaction(now_ms, time_of_day_ms);
         ledger.commit(&transaction)?;
-        self.written_ms = now_ms;
+        (self.written_ms, self.waiting) = (now_ms, 0);
         Ok(())
     }
 }

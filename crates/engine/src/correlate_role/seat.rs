@@ -16,7 +16,7 @@ use rdkafka::message::Message as _;
 use super::header;
 use super::kafka_ledger::KafkaLedger;
 use super::ledger::Trouble;
-use super::pace::{MOST_RECORDS, Moment, Pace};
+use super::pace::{Moment, Pace};
 use super::read_back::News;
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use super::silence::Silence;
@@ -300,7 +300,7 @@ impl Holder {
         loop {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
             let (taken, alone) =
-                if self.ordered() == GO_ON { self.take(queue, shard, watch, wait)? } else { (0, false) };
+                if self.ordered() == GO_ON { self.take(queue, shard, watch, (wait, pace.room()))? } else { (0, false) };
             while let Ok(news) = self.of_read_back.try_recv() {
                 match news {
                     News::Seen(decision) => shard.seen(&decision),
@@ -327,17 +327,16 @@ impl Holder {
         }
     }
 
-    /// Takes what is there, a batch at most; how many records, and whether the last of them is to be alone in its
-    /// transaction.
+    /// Takes what is there, as many as there is room for; how many records, and whether the last of them is to be alone
+    /// in its transaction.
     fn take(
         &self,
         queue: &mut Batches<Context>,
         shard: &mut Shard,
         watch: &mut Watch,
-        wait: Duration,
+        (mut wait, room): (Duration, usize),
     ) -> Result<(usize, bool), Trouble> {
         let mut taken = 0;
-        let mut wait = wait;
         while let Some(read) = queue.next(wait) {
             wait = Duration::ZERO;
             match read {
@@ -365,7 +364,7 @@ impl Holder {
                     tracing::debug!(%partition, %code, "trouble with reading; trying on");
                 }
             }
-            if taken >= MOST_RECORDS {
+            if taken >= room {
                 break;
             }
         }

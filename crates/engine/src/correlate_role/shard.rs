@@ -154,6 +154,8 @@ pub struct Shard {
     inherited: Option<(i64, Option<Arc<Ends>>)>,
     /// What was written down of earlier attempts at this partition, until somebody takes it.
     attempt: Option<Vec<u8>>,
+    /// The latest time of any signal or tick since the shard began.
+    heard_ms: Option<i64>,
     is_let_go: bool,
     is_ahead: bool,
     counters: Counters,
@@ -220,6 +222,7 @@ impl Shard {
             ends: None,
             inherited,
             attempt: records.get(attempts::KEY).cloned(),
+            heard_ms: None,
             is_let_go: false,
             // The header of a new partition is written at once: it says whose the partition is. So is an accepted gap.
             is_ahead,
@@ -265,6 +268,12 @@ impl Shard {
         self.reject(record, attempts::NOBODY_SURVIVES);
     }
 
+    /// The latest time of any signal or tick since the shard began, Unix milliseconds.
+    #[must_use]
+    pub const fn heard_ms(&self) -> Option<i64> {
+        self.heard_ms
+    }
+
     /// How many decisions wait for their transaction.
     #[must_use]
     pub fn waiting_decisions(&self) -> usize {
@@ -297,7 +306,10 @@ impl Shard {
             Err(error) => return self.reject(record, &error.to_string()),
         };
         match &input {
-            Input::Tick(_) => self.counters.ticks += 1,
+            Input::Tick(tick) => {
+                self.heard_ms = self.heard_ms.max(Some(tick.at_ms));
+                self.counters.ticks += 1;
+            }
             Input::Policy(change) => {
                 let policy = change.policy.hash();
                 tracing::info!(partition = self.partition, offset = record.offset, policy, "put in force");
@@ -308,7 +320,10 @@ impl Shard {
                 self.counters.replayed += 1;
                 return;
             }
-            Input::Signal(_) => self.counters.signals += 1,
+            Input::Signal(signal) => {
+                self.heard_ms = self.heard_ms.max(signal.received_at_ms.or(signal.at_ms));
+                self.counters.signals += 1;
+            }
         }
         let before = self.counted();
         let taken = self.correlator.take(&input, &mut self.decisions);

@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::Desk;
 use crate::correlate_role::kafka_ledger::KafkaLedger;
 use crate::correlate_role::ledger::Trouble;
-use crate::correlate_role::pace::{MOST_RECORDS, Moment, Pace};
+use crate::correlate_role::pace::{Moment, Pace};
 use crate::correlate_role::shard::{Beginning, Incoming, Shard};
 use crate::gaps::{self, Gap};
 use crate::kafka::{ANSWER_WAIT, whole_reader};
@@ -48,12 +48,19 @@ impl Desk<'_> {
             begun => begun?,
         };
         tracing::info!(partition = number, from = shard.next_offset(), "taking what was not taken");
-        self.read_to_end(number, &mut shard, &mut ledger)?;
+        let mut pace = Pace::new(0);
+        self.read_to_end(number, &mut pace, &mut shard, &mut ledger)?;
         shard.let_go();
-        write(&mut shard, &mut ledger, 0, true)
+        pace.write(&mut shard, &mut ledger, &moment(0, true))
     }
 
-    fn read_to_end(&self, number: i32, shard: &mut Shard, ledger: &mut KafkaLedger) -> Result<(), Trouble> {
+    fn read_to_end(
+        &self,
+        number: i32,
+        pace: &mut Pace,
+        shard: &mut Shard,
+        ledger: &mut KafkaLedger,
+    ) -> Result<(), Trouble> {
         let topic = &self.config.topics.signals;
         let failed = |error: KafkaError| Trouble::Anew(format!("{topic}/{number}: {error}"));
         let reader = whole_reader(&self.config.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?;
@@ -61,18 +68,13 @@ impl Desk<'_> {
         list.add_partition_offset(topic, number, Offset::Offset(shard.next_offset())).map_err(failed)?;
         reader.assign(&list).map_err(failed)?;
         let mut heard_at = Instant::now();
-        let mut taken = 0;
         loop {
             match reader.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard_at = Instant::now();
                     let payload = record.payload().unwrap_or_default();
                     shard.take(&Incoming { offset: record.offset(), payload, key: record.key() });
-                    taken += 1;
-                    if taken >= MOST_RECORDS || shard.waiting_decisions() > 0 {
-                        write(shard, ledger, taken, false)?;
-                        taken = 0;
-                    }
+                    pace.write(shard, ledger, &moment(1, false))?;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) if heard_at.elapsed() >= SILENCE_LIMIT => return Err(failed(error)),
@@ -85,9 +87,9 @@ impl Desk<'_> {
     }
 }
 
-/// Writes what is due, as a seat does.
-fn write(shard: &mut Shard, ledger: &mut KafkaLedger, taken: usize, is_last: bool) -> Result<(), Trouble> {
+/// So many were taken; no time passes, for nobody waits for these decisions more than for the others.
+fn moment(taken: usize, is_last: bool) -> Moment {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let time_of_day_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Pace::new(0).write(shard, ledger, &Moment { now_ms: 0, time_of_day_ms, taken, is_last })
+    Moment { now_ms: 0, time_of_day_ms, taken, is_last }
 }

@@ -5,10 +5,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::message::{Message, OwnedMessage};
 
-/// How many records of one partition wait before no more of it is read, and how many are left when it is read on.
-const MOST_WAITING: usize = 2_000;
-const FEW_WAITING: usize = 200;
-
 /// How long the first record waits while those behind do not come forward: whoever it waits for may be dead, or its own
 /// time may be wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,8 +24,8 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn push(&mut self, record: OwnedMessage) {
-        self.since.get_or_insert_with(Instant::now);
+    pub(super) fn push(&mut self, record: OwnedMessage, now: Instant) {
+        self.since.get_or_insert(now);
         self.records.push_back(record);
     }
 
@@ -45,18 +41,18 @@ impl Backlog {
 
     /// Whether the first has waited long enough, or comes no later than one that had; `still`: for how long those
     /// behind have not come forward.
-    pub(super) fn is_due(&self, still: Duration) -> bool {
+    pub(super) fn is_due(&self, still: Duration, now: Instant) -> bool {
         let is_passed = self.head_ms().is_some_and(|head_ms| Some(head_ms) <= self.passed_ms);
-        is_passed || self.is_out_of_patience(still)
+        is_passed || self.is_out_of_patience(still, now)
     }
 
-    fn is_out_of_patience(&self, still: Duration) -> bool {
-        let waited = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+    fn is_out_of_patience(&self, still: Duration, now: Instant) -> bool {
+        let waited = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         waited >= LONGEST_PATIENCE || waited.min(still) >= PATIENCE
     }
 
     /// The first, which may be taken, or waited long enough (`is_due`).
-    pub(super) fn pop(&mut self, is_due: bool) -> Option<OwnedMessage> {
+    pub(super) fn pop(&mut self, is_due: bool, now: Instant) -> Option<OwnedMessage> {
         let record = self.records.pop_front()?;
         let timestamp_ms = record.timestamp().to_millis();
         if is_due && timestamp_ms > self.passed_ms {
@@ -70,7 +66,7 @@ impl Backlog {
             // The records of the next minutes need not wait as long again, each for itself.
             self.passed_ms = self.passed_ms.max(timestamp_ms.map(|time_ms| time_ms.saturating_add(STRETCH_MS)));
         }
-        self.since = (!self.records.is_empty()).then(Instant::now);
+        self.since = (!self.records.is_empty()).then_some(now);
         Some(record)
     }
 
@@ -80,9 +76,11 @@ impl Backlog {
     }
 
     /// Whether reading is to be held (true) or to go on (false), if that changes; `all`: every partition is held.
+    ///
+    /// While any waits, no more is read: what waits is a copy, and what came behind it would be one too. So at most the
+    /// rest of a batch is copied.
     pub(super) fn turn(&mut self, all: bool) -> Option<bool> {
-        let waiting = self.records.len();
-        let hold = all || waiting > MOST_WAITING || (self.held && waiting > FEW_WAITING);
+        let hold = all || !self.records.is_empty();
         let changes = hold != self.held;
         self.held = hold;
         changes.then_some(hold)
@@ -106,16 +104,17 @@ mod tests {
     fn patience_ends_and_then_a_stretch_goes_by() {
         let mut backlog = Backlog::default();
         for timestamp_ms in [1_000, 1_000 + STRETCH_MS, 1_001 + STRETCH_MS] {
-            backlog.push(record(timestamp_ms));
+            backlog.push(record(timestamp_ms), Instant::now());
         }
-        let pop = |backlog: &mut Backlog| backlog.pop(true).and_then(|record| record.timestamp().to_millis());
-        assert!(!backlog.is_due(PATIENCE));
+        let pop =
+            |backlog: &mut Backlog| backlog.pop(true, Instant::now()).and_then(|record| record.timestamp().to_millis());
+        assert!(!backlog.is_due(PATIENCE, Instant::now()));
         backlog.since = Instant::now().checked_sub(PATIENCE);
-        assert!(backlog.is_due(PATIENCE));
+        assert!(backlog.is_due(PATIENCE, Instant::now()));
         assert_eq!(pop(&mut backlog), Some(1_000));
-        assert!(backlog.is_due(Duration::ZERO), "within the stretch");
+        assert!(backlog.is_due(Duration::ZERO, Instant::now()), "within the stretch");
         pop(&mut backlog);
-        assert!(!backlog.is_due(PATIENCE), "after it");
+        assert!(!backlog.is_due(PATIENCE, Instant::now()), "after it");
     }
 
     /// Nothing goes by while those behind come forward, for as long as can be afforded.
@@ -130,9 +129,9 @@ mod tests {
             (LONGEST_PATIENCE, a_moment, true),
         ] {
             let mut backlog = Backlog::default();
-            backlog.push(record(1_000));
+            backlog.push(record(1_000), Instant::now());
             backlog.since = Instant::now().checked_sub(waited);
-            assert_eq!(backlog.is_due(still), is_due, "waited {waited:?}, still for {still:?}");
+            assert_eq!(backlog.is_due(still, Instant::now()), is_due, "waited {waited:?}, still for {still:?}");
         }
     }
 
@@ -140,25 +139,22 @@ mod tests {
     #[test]
     fn what_may_be_taken_takes_nothing_with_it() {
         let mut backlog = Backlog::default();
-        backlog.push(record(1_000));
-        backlog.push(record(1_001));
+        backlog.push(record(1_000), Instant::now());
+        backlog.push(record(1_001), Instant::now());
         backlog.since = Instant::now().checked_sub(PATIENCE);
-        backlog.pop(false);
-        assert!(!backlog.is_due(PATIENCE));
+        backlog.pop(false, Instant::now());
+        assert!(!backlog.is_due(PATIENCE, Instant::now()));
     }
 
     #[test]
-    fn reading_is_held_above_the_most_and_goes_on_at_the_few() {
+    fn nothing_is_read_while_any_waits() {
         let mut backlog = Backlog::default();
-        for _ in 0..=MOST_WAITING {
-            assert_eq!(backlog.turn(false), None);
-            backlog.push(record(0));
-        }
-        assert_eq!(backlog.turn(false), Some(true));
-        while backlog.records.len() > FEW_WAITING {
-            assert_eq!(backlog.turn(false), None);
-            backlog.pop(false);
-        }
+        assert_eq!(backlog.turn(false), None);
+        (0..2).for_each(|_| backlog.push(record(0), Instant::now()));
+        assert_eq!((backlog.turn(false), backlog.turn(false)), (Some(true), None));
+        backlog.pop(false, Instant::now());
+        assert_eq!(backlog.turn(false), None);
+        backlog.pop(false, Instant::now());
         assert_eq!(backlog.turn(false), Some(false));
         assert_eq!((backlog.turn(true), backlog.turn(true), backlog.turn(false)), (Some(true), None, Some(false)));
     }

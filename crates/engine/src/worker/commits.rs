@@ -102,12 +102,12 @@ impl<T: Task> Worker<'_, T> {
         self.drain(&[]);
         self.let_go(&[]);
         self.answer_the_unanswered();
-        let counters = self.task.counters();
+        let (counters, waited) = (self.task.counters(), self.waited);
         drop(self.answering);
         // Leaves the group: the others need not wait for the session's time.
         drop(self.batches);
         drop(self.consumer);
-        tracing::info!(role = T::ROLE, counters = %counters, "ended");
+        tracing::info!(role = T::ROLE, waited, counters = %counters, "ended");
         Ok(counters)
     }
 

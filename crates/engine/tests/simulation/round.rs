@@ -9,7 +9,7 @@ use fenghuo_engine::correlate_role::shard::Counters;
 use crate::broker::{Broker, LogName, Record, Request};
 use crate::check::check;
 use crate::ledger::Faults;
-use crate::member::{Ground, Member, Order};
+use crate::member::{DATE_MS, Ground, Member, Order};
 use crate::random::Random;
 use crate::report::Coverage;
 use crate::signals::{Script, script};
@@ -20,6 +20,8 @@ const NEIGHBOUR: usize = 99;
 const MEMBERS: usize = 3;
 /// After so many steps everything must be quiet.
 const QUIET_WITHIN: usize = 600;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// How things go in a round.
 struct Weather {
@@ -91,6 +93,8 @@ pub fn round(seed: u64, is_told: bool) -> Outcome {
     let mut random = Random::new(seed);
     let script = script(random.next(), &mut random);
     let (weather, loses) = Weather::of(&mut random);
+    // Now and then the records are of yesterday, and the role catches up.
+    let date_ms = DATE_MS + if random.chance(3) { DAY_MS } else { 0 };
     let mut broker = Broker::default();
     broker.members = (0..MEMBERS).collect();
     broker.loses = loses;
@@ -100,6 +104,7 @@ pub fn round(seed: u64, is_told: bool) -> Outcome {
         rules: &script.rules,
         log: &[],
         low: 0,
+        date_ms,
         faults: weather.faults,
         seen: HashSet::new(),
         gaps: Vec::new(),
