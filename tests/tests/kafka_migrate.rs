@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fenghuo_city::City;
 use fenghuo_correlate::Correlator;
-use fenghuo_engine::migrate::partitioner::partition_of;
+use fenghuo_engine::partitioner::partition_of;
 use fenghuo_model::{Input, Policy, Registry};
 use fenghuo_tests::broker::{Broker, script};
 use fenghuo_tests::expected::Sources;

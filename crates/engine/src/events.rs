@@ -52,6 +52,8 @@ pub enum Event {
     Delivered {
         /// The receipt it was sent under.
         receipt: usize,
+        /// The partition of its topic.
+        partition: i32,
         /// When the broker appended it, Unix milliseconds of its clock, where the topic keeps that.
         appended_ms: Option<i64>,
     },
@@ -59,6 +61,8 @@ pub enum Event {
     NotDelivered {
         /// The receipt it was sent under.
         receipt: usize,
+        /// The partition of its topic, or -1 if it was not settled yet.
+        partition: i32,
         /// Why.
         error: KafkaError,
     },
@@ -189,9 +193,11 @@ impl ProducerContext for Context {
                     Timestamp::LogAppendTime(appended_ms) => Some(appended_ms),
                     Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
                 };
-                Event::Delivered { receipt, appended_ms }
+                Event::Delivered { receipt, partition: message.partition(), appended_ms }
             }
-            Err((error, _)) => Event::NotDelivered { receipt, error: error.clone() },
+            Err((error, message)) => {
+                Event::NotDelivered { receipt, partition: message.partition(), error: error.clone() }
+            }
         });
     }
 }

@@ -24,6 +24,7 @@ pub mod migrate;
 pub mod notes;
 pub mod orphans;
 pub mod outlet;
+pub mod partitioner;
 pub mod progress;
 pub mod registries;
 pub mod service;

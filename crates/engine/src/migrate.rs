@@ -25,7 +25,6 @@ use crate::service::{Shutdown, failure_of_question};
 use crate::sources::{Rules, read_files};
 use crate::{correlate_role, decode_role};
 
-pub mod partitioner;
 pub mod plan;
 mod rest;
 mod write;

@@ -1,5 +1,6 @@
 //! Where a worker's messages leave: each with a receipt that says of which record of which assignment it was made.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,12 @@ use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::events::{Event, Noted};
 use crate::kafka::EventProducer;
+use crate::partitioner::partition_of;
 use crate::progress::Progress;
+
+mod lanes;
+
+use lanes::Lanes;
 
 /// The receipt of messages that no offset waits for.
 pub const UNTRACKED: usize = usize::MAX;
@@ -27,7 +33,10 @@ pub enum Answer {
     Lost,
 }
 
-const NUMBER_BITS: u32 = 48;
+const NUMBER_BITS: u32 = 47;
+/// Marks a receipt whose message went by a lane.
+const BY_LANE: usize = 1 << NUMBER_BITS;
+const SLOT_SHIFT: u32 = 48;
 
 /// Which record a message was made of: the slot of its assignment and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +51,11 @@ impl Receipt {
     /// As librdkafka carries it through.
     ///
     /// # Panics
-    /// After 2^48 records in one assignment (a million a second for nine years).
+    /// After 2^47 records in one assignment (a million a second for four years).
     #[must_use]
     pub fn pack(self) -> usize {
         assert!(self.number >> NUMBER_BITS == 0, "an assignment outlived its numbers");
-        let packed = u64::from(self.slot) << NUMBER_BITS | self.number;
+        let packed = u64::from(self.slot) << SLOT_SHIFT | self.number;
         usize::try_from(packed).expect("the service runs on 64 bits")
     }
 
@@ -54,22 +63,86 @@ impl Receipt {
     #[must_use]
     pub fn unpack(packed: usize) -> Option<Self> {
         let wide = packed as u64;
-        let slot = u16::try_from(wide >> NUMBER_BITS).expect("16 bits are left");
+        let slot = u16::try_from(wide >> SLOT_SHIFT).expect("16 bits are left");
         (slot != u16::MAX).then_some(Self { slot, number: wide & ((1 << NUMBER_BITS) - 1) })
     }
+}
+
+/// A message that waits in its lane.
+struct Waiting {
+    key: String,
+    payload: String,
+    timestamp_ms: Option<i64>,
+    receipt: Receipt,
 }
 
 /// Sends messages and counts, by record, the acknowledgements they still need.
 pub struct Outlet {
     producer: EventProducer,
     noted: Arc<Noted>,
+    /// The topic whose messages go by lanes.
+    topic: String,
+    /// How many partitions it has; none as long as that is not known.
+    partitions: Cell<i32>,
+    lanes: RefCell<Lanes<Waiting>>,
 }
 
 impl Outlet {
-    /// Sends by `producer`, whose context notes events in `noted`.
+    /// Sends by `producer`, whose context notes events in `noted`; what goes to `topic` by lanes.
     #[must_use]
-    pub const fn new(producer: EventProducer, noted: Arc<Noted>) -> Self {
-        Self { producer, noted }
+    pub fn new(producer: EventProducer, noted: Arc<Noted>, topic: String) -> Self {
+        Self { producer, noted, topic, partitions: Cell::new(0), lanes: RefCell::default() }
+    }
+
+    /// The topic whose messages go by lanes has so many partitions, as far as is known.
+    pub fn set_partitions(&self, partitions: i32) {
+        self.partitions.set(partitions);
+    }
+
+    /// Sends a message that was made of record `receipt` to the topic of the lanes, when those before it in its
+    /// partition let it.
+    pub fn send_by_lane(
+        &self,
+        progress: &mut Progress,
+        receipt: Receipt,
+        (key, payload): (&str, String),
+        timestamp_ms: Option<i64>,
+    ) {
+        progress.expect_acknowledgement(receipt.number);
+        let partitions = self.partitions.get();
+        let bytes = key.len() + payload.len();
+        let message = Waiting { key: key.to_owned(), payload, timestamp_ms, receipt };
+        if partitions <= 0 {
+            // Until it is known where it belongs, the client finds that out.
+            return self.hand_over_of_lane(&message, None);
+        }
+        let partition = partition_of(key, partitions);
+        let now = self.lanes.borrow_mut().enter(usize::try_from(partition).unwrap_or(0), message, bytes);
+        if let Some(message) = now {
+            self.hand_over_of_lane(&message, Some(partition));
+        }
+    }
+
+    /// A message is delivered, or will never be: those that waited for it are handed over.
+    pub fn arrived(&self, receipt: usize, partition: i32) {
+        let is_by_lane = Receipt::unpack(receipt).is_some() && receipt & BY_LANE != 0;
+        if let (true, Ok(lane)) = (is_by_lane, usize::try_from(partition)) {
+            let next = self.lanes.borrow_mut().arrived(lane);
+            next.iter().for_each(|message| self.hand_over_of_lane(message, Some(partition)));
+        }
+    }
+
+    /// Drops what waits of other assignments than these: whoever has their partitions now makes it again.
+    pub fn keep_only(&self, slots: &[u16]) {
+        self.lanes.borrow_mut().retain(|message| slots.contains(&message.receipt.slot));
+    }
+
+    fn hand_over_of_lane(&self, message: &Waiting, partition: Option<i32>) {
+        let Waiting { key, payload, timestamp_ms, receipt } = message;
+        let packed = receipt.pack() | if partition.is_some() { BY_LANE } else { 0 };
+        let mut record = BaseRecord::with_opaque_to(&self.topic, packed).key(key).payload(payload);
+        (record.timestamp, record.partition) = (*timestamp_ms, partition);
+        self.hand_over(packed, partition.unwrap_or(-1), record);
     }
 
     /// Sends a message that was made of record `receipt`, whose offset then waits for it.
@@ -79,32 +152,26 @@ impl Outlet {
         receipt: Receipt,
         record: BaseRecord<'_, K, P, usize>,
     ) {
-        let mut waiting = Some(record.delivery_opaque(receipt.pack()));
-        self.hand_over(progress, receipt, |producer| {
-            let record = waiting.take().expect("it comes back whenever it is not taken");
-            producer.send(record).map_err(|(error, back)| {
-                waiting = Some(back);
-                error
-            })
-        });
+        progress.expect_acknowledgement(receipt.number);
+        self.hand_over(receipt.pack(), -1, record.delivery_opaque(receipt.pack()));
     }
 
-    /// Hands a message to the producer by `send`, again while its queue is full.
-    pub fn hand_over(
+    /// Hands a message to the producer, again while its queue is full.
+    fn hand_over<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(
         &self,
-        progress: &mut Progress,
-        receipt: Receipt,
-        mut send: impl FnMut(&EventProducer) -> Result<(), KafkaError>,
+        receipt: usize,
+        partition: i32,
+        mut record: BaseRecord<'_, K, P, usize>,
     ) {
-        progress.expect_acknowledgement(receipt.number);
         loop {
-            match send(&self.producer) {
+            match self.producer.send(record) {
                 Ok(()) => return,
-                Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     self.producer.poll(Duration::from_millis(10));
+                    record = back;
                 }
-                Err(error) => {
-                    self.noted.push(Event::NotDelivered { receipt: receipt.pack(), error });
+                Err((error, _)) => {
+                    self.noted.push(Event::NotDelivered { receipt, partition, error });
                     return;
                 }
             }
@@ -122,20 +189,21 @@ impl Outlet {
 
     /// Lets delivery reports come in, all that are there, for `wait` at most if there are none.
     pub fn poll(&self, wait: Duration) {
-        let mut left = self.in_flight();
+        let mut left = self.producer.in_flight_count();
         self.producer.poll(wait);
         // The client gives the reports of one answer at a time; until they are given, their messages count as under
         // way, and nothing more would be read.
-        while self.in_flight() < left {
-            left = self.in_flight();
+        while self.producer.in_flight_count() < left {
+            left = self.producer.in_flight_count();
             self.producer.poll(Duration::ZERO);
         }
     }
 
-    /// Messages that are not yet acknowledged.
+    /// Messages that are not yet acknowledged, those included that wait in their lanes.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.producer.in_flight_count().unsigned_abs()
+        let waiting = u32::try_from(self.lanes.borrow().waiting()).unwrap_or(u32::MAX);
+        self.producer.in_flight_count().unsigned_abs().saturating_add(waiting)
     }
 
     /// Why the producer will never work again, if so.
@@ -154,6 +222,7 @@ mod tests {
         for (slot, number) in [(0, 0), (1, 7), (u16::MAX - 1, 0), (3, (1 << NUMBER_BITS) - 1)] {
             let receipt = Receipt { slot, number };
             assert_eq!(Receipt::unpack(receipt.pack()), Some(receipt));
+            assert_eq!(Receipt::unpack(receipt.pack() | BY_LANE), Some(receipt));
         }
         assert_eq!([UNTRACKED, CLOCK].map(Receipt::unpack), [None, None]);
     }

@@ -85,7 +85,8 @@ impl<'a, T: Task> Worker<'a, T> {
     pub fn join(config: &Config, task: T, shutdown: &'a Shutdown) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
         let consumer = Arc::new(consumer(&config.kafka, T::ROLE, &noted)?);
-        let outlet = Outlet::new(producer(&config.kafka, T::ROLE, &noted)?, Arc::clone(&noted));
+        let outlet =
+            Outlet::new(producer(&config.kafka, T::ROLE, &noted)?, Arc::clone(&noted), config.topics.signals.clone());
         let topics = task.topics();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|error| Failure::of_client(T::ROLE, &error))?;
@@ -130,8 +131,10 @@ impl<'a, T: Task> Worker<'a, T> {
             match self.next_event() {
                 Event::Assigned(partitions) => self.assigned(partitions),
                 Event::Revoked { partitions, lost } => self.revoked(&partitions, lost),
-                Event::Delivered { receipt, appended_ms } => self.delivered(receipt, appended_ms),
-                Event::NotDelivered { receipt, error } => self.not_delivered(receipt, &error)?,
+                Event::Delivered { receipt, partition, appended_ms } => {
+                    self.delivered(receipt, partition, appended_ms);
+                }
+                Event::NotDelivered { receipt, partition, error } => self.not_delivered(receipt, partition, &error)?,
                 Event::GapChecked { gap, accepted } => self.gap_checked(gap, accepted),
                 Event::CommitFailed(reason) => self.commit_failed(&reason),
                 Event::Trouble(error) => self.trouble(&error)?,
@@ -225,7 +228,8 @@ impl<'a, T: Task> Worker<'a, T> {
         self.has_more = true;
     }
 
-    fn delivered(&mut self, receipt: usize, appended_ms: Option<i64>) {
+    fn delivered(&mut self, receipt: usize, partition: i32, appended_ms: Option<i64>) {
+        self.outlet.arrived(receipt, partition);
         if receipt == CLOCK {
             self.task.answered(appended_ms.map_or(Answer::Untimed, Answer::Appended));
         }
@@ -236,7 +240,8 @@ impl<'a, T: Task> Worker<'a, T> {
         }
     }
 
-    fn not_delivered(&mut self, receipt: usize, error: &KafkaError) -> Result<(), Failure> {
+    fn not_delivered(&mut self, receipt: usize, partition: i32, error: &KafkaError) -> Result<(), Failure> {
+        self.outlet.arrived(receipt, partition);
         if let Some(reason) = self.outlet.fatal_error() {
             return Err(Failure::Client { role: T::ROLE, reason });
         }

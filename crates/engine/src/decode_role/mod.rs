@@ -20,7 +20,6 @@ use fenghuo_decode::{Decoded, Options, Record, decode_record, signs_of_life};
 use fenghuo_model::Signal;
 use fenghuo_model::registry::UNPLACED;
 use rdkafka::message::Message;
-use rdkafka::producer::BaseRecord;
 use serde::Serialize;
 
 use crate::attempts::NOBODY_SURVIVES;
@@ -98,7 +97,6 @@ pub struct Inflow {
 pub struct Decode {
     raw: Vec<RawTopic>,
     forward: Forward,
-    signals_topic: String,
     dead_letter_topic: String,
     options: Options,
     rules: Rules,
@@ -127,7 +125,6 @@ impl Decode {
         Self {
             raw: config.raw.clone(),
             forward: config.forward,
-            signals_topic: config.topics.signals.clone(),
             dead_letter_topic: config.topics.dead_letter.clone(),
             options: Options { utc_offset_s: config.utc_offset_s },
             following: Following::new(&rules.registries),
@@ -293,11 +290,8 @@ impl Task for Decode {
                         ));
                     } else {
                         self.counters.signals += 1;
-                        let topic = self.signals_topic.clone();
-                        let mut message =
-                            BaseRecord::with_opaque_to(&topic, 0).key(self.region_of(&signal)).payload(&json);
-                        message.timestamp = timestamp_ms;
-                        outlet.send(&mut held.progress, receipt, message);
+                        let message = (self.region_of(&signal), json);
+                        outlet.send_by_lane(&mut held.progress, receipt, message, timestamp_ms);
                     }
                 }
             }
@@ -355,7 +349,9 @@ impl Task for Decode {
             self.rules.registry = version;
         }
         // What is not known now may have changed since it was: silence that nobody listened to is none.
-        if self.hear() && self.is_surveyed && self.is_tick_due() {
+        let is_heard = self.hear();
+        outlet.set_partitions(self.survey.signals_partitions());
+        if is_heard && self.is_surveyed && self.is_tick_due() {
             self.ticked_at = Some(Instant::now());
             let round = self.tick.write(&self.survey, |partition| ours.contains(partition), outlet);
             self.counters.ticks += u64::from(round.is_written);

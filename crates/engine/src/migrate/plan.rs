@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use fenghuo_correlate::state::{Moved, Part, Regrouped, regroup};
 use serde::Serialize;
 
-use super::partitioner::partition_of;
 use crate::attempts;
 use crate::correlate_role::header::{self, Header, of_correlator};
 use crate::correlate_role::ledger::StateRecords;
 use crate::correlate_role::replays::{Mark, lowest};
+use crate::partitioner::partition_of;
 use crate::registries::Version;
 
 /// What a partition keeps, and where its log is.

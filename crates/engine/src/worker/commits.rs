@@ -87,7 +87,9 @@ impl<T: Task> Worker<'_, T> {
             self.outlet.poll(POLL_WAIT);
             while let Some(event) = self.noted.next() {
                 match event {
-                    Event::Delivered { receipt, appended_ms } => self.delivered(receipt, appended_ms),
+                    Event::Delivered { receipt, partition, appended_ms } => {
+                        self.delivered(receipt, partition, appended_ms);
+                    }
                     other => others.push(other),
                 }
             }

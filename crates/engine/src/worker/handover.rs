@@ -147,6 +147,7 @@ impl<T: Task> Worker<'_, T> {
         self.passed.retain(|passed| !is_leaving(&passed.gap.partition));
         // What was not begun is not assigned here; the handover is to be answered even so.
         let leaving: Vec<_> = self.held.extract_if(.., |held| is_leaving(&held.partition)).collect();
+        self.drop_what_waits_of_others();
         self.answer(self.consumer.incremental_unassign(&list_of(leaving.iter().map(|held| &held.partition))));
     }
 
@@ -175,8 +176,14 @@ impl<T: Task> Worker<'_, T> {
         }
         self.commit(&stalled, CommitMode::Async);
         self.held.retain(|held| !stalled.contains(&held.partition));
+        self.drop_what_waits_of_others();
         self.answer(self.consumer.incremental_unassign(&list_of(&stalled)));
         self.waiting.extend(stalled);
+    }
+
+    fn drop_what_waits_of_others(&self) {
+        let slots: Vec<u16> = self.held.iter().map(|held| held.slot).collect();
+        self.outlet.keep_only(&slots);
     }
 
     pub(super) fn answer(&self, result: KafkaResult<()>) {
