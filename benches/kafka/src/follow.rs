@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fenghuo_tests::processes::Member;
-use fenghuo_tests::topics::{Isolation, Topics, consumer};
+use fenghuo_tests::topics::{Isolation, Topics, answered, consumer};
 use fenghuo_tests::trouble::Trouble;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -28,7 +28,8 @@ impl Follower {
     /// # Errors
     /// No such topic.
     pub fn new(brokers: &str, topics: &Topics, group: &str, topic: &str) -> Result<Self, Trouble> {
-        let consumer = consumer(brokers, group, Isolation::Committed)?;
+        // To a committed reader there is no answer while somebody's transaction with offsets is open: one always is.
+        let consumer = consumer(brokers, group, Isolation::Uncommitted)?;
         let partitions = topics.ends(topic, Isolation::Uncommitted)?.len();
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, i32::try_from(partitions).unwrap_or(1) - 1);
@@ -48,7 +49,7 @@ impl Follower {
     /// # Errors
     /// No answer.
     pub fn ends(&self) -> Result<BTreeMap<i32, i64>, Trouble> {
-        let answer = self.consumer.committed_offsets(self.list.clone(), ANSWER_WITHIN)?;
+        let answer = answered(|| self.consumer.committed_offsets(self.list.clone(), ANSWER_WITHIN))?;
         let offsets = answer.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,

@@ -50,7 +50,8 @@ pub struct Arguments {
     /// Buildings of the city; about five devices each [default: 50000, quick 2000]
     #[arg(long)]
     buildings: Option<u32>,
-    /// Records of a run of the mix and the frames [default: 2000000, quick 60000]; a quarter as many signals of a storm
+    /// Records of a run of the mix [default: 8000000, quick 60000]; a quarter as many frames, a sixteenth as many
+    /// signals of a storm
     #[arg(long)]
     records: Option<usize>,
     /// Runs of each that are counted, after one that is not [default: 3, quick 1 and none]
@@ -125,7 +126,7 @@ impl Arguments {
         let default_seconds = if is_quick { 3 } else { 20 };
         Size {
             buildings: self.buildings.unwrap_or(default_buildings).max(100),
-            records: self.records.unwrap_or_else(|| of(2_000_000, 60_000)).max(1_000),
+            records: self.records.unwrap_or_else(|| of(8_000_000, 60_000)).max(1_000),
             runs: self.runs.unwrap_or_else(|| of(3, 1)).max(1),
             warm_ups: of(1, 0),
             seconds: self.seconds.unwrap_or(default_seconds).max(1),

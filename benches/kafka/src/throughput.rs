@@ -16,6 +16,10 @@ use crate::stand::{Rules, Scene, Stand, ended};
 use crate::usage::{Moment, Took, load, median};
 use crate::{Size, floor, oracle};
 
+/// Of frames, which cost more, a run has so many times less than of the mix, and of a storm's signals.
+const FRAMES_SHARE: usize = 4;
+const STORM_SHARE: usize = 16;
+
 /// Which way records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -201,7 +205,7 @@ pub fn frames(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trou
     let raw = stand.raw_topic("gb26875");
     let scene = || stand.scene(&raw, "gb26875", Rules::TwoDevices, size.partitions);
     drop(scene()?);
-    let count = stand.lay(&raw, frame_lines(&stand.city, size.records))?;
+    let count = stand.lay(&raw, frame_lines(&stand.city, size.records / FRAMES_SHARE))?;
     let floor = floor_of(stand, size, &raw, "mix, frames: the floor", report)?;
     let said = Said { what: "mix, frames: decode role alone", goal: "", way: Way::Decode, members: 1, count };
     row(&said, size, Some(floor), report, scene)?;
@@ -218,19 +222,16 @@ pub fn frames(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trou
 pub fn storm(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trouble> {
     let mut measure = |what, goal, rules| -> Result<Took, Trouble> {
         let mut floor = None;
-        let count = size.records as u64 / 4;
+        let count = size.records / STORM_SHARE;
         let prepare = || {
             let scene = stand.scene(&stand.raw_topic("none"), "signal", rules, size.partitions)?;
-            stand.lay(
-                &scene.topic("signals"),
-                storm_lines(&stand.city, stand.city.names.len(), size.records / 4, START_MS),
-            )?;
+            stand.lay(&scene.topic("signals"), storm_lines(&stand.city, stand.city.names.len(), count, START_MS))?;
             if floor.is_none() {
                 floor = Some(floor::run(&stand.brokers, &scene.topic("signals"))?.0);
             }
             Ok(scene)
         };
-        let said = Said { what, goal, way: Way::Correlate, members: 1, count };
+        let said = Said { what, goal, way: Way::Correlate, members: 1, count: count as u64 };
         let took = row(&said, size, None, report, prepare)?;
         if let Some(floor) = floor {
             let shown = format!("{:.3} M/s, {:.2} CPU s a million", floor.rate(), floor.each_million());
@@ -254,7 +255,7 @@ pub fn scale_out(stand: &Stand, size: Size, report: &mut Report) -> Result<(), T
     let raw = stand.raw_topic("scale-out");
     let scene = || stand.scene(&raw, "signal", Rules::TwoDevices, PARTITIONS);
     drop(scene()?);
-    let count = stand.lay(&raw, mix_lines(&stand.city, size.records))?;
+    let count = stand.lay(&raw, mix_lines(&stand.city, size.records / FRAMES_SHARE))?;
     let said = Said { what: "scale-out: 8 partitions, 1 member", goal: "", way: Way::Both, members: 1, count };
     let one = row(&said, size, None, report, scene)?;
     let said = Said { what: "scale-out: 8 partitions, 4 members", members: 4, ..said };
