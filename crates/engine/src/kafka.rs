@@ -103,9 +103,6 @@ pub fn producer(kafka: &Kafka, role: &'static str, noted: &Arc<Noted>) -> Result
     let mut config = client(kafka, role, &defaults);
     for (key, value) in [
         ("enable.idempotence", "true"),
-        // A signal that is refused for good must not be overtaken by those after it: sent again later, it would count
-        // as a replay. The process ends instead, and whoever begins makes all of them again.
-        ("enable.gapless.guarantee", "true"),
         ("acks", "all"),
         ("message.timeout.ms", "0"),
         ("partitioner", "murmur2_random"),

@@ -94,9 +94,12 @@ impl Outlet {
         Self { producer, noted, topic, partitions: Cell::new(0), lanes: RefCell::default() }
     }
 
-    /// The topic whose messages go by lanes has so many partitions, as far as is known.
+    /// The topic whose messages go by lanes has so many partitions; 0 if that is not known just now, and nothing changes:
+    /// what went past its lane would overtake what waits there.
     pub fn set_partitions(&self, partitions: i32) {
-        self.partitions.set(partitions);
+        if partitions > 0 {
+            self.partitions.set(partitions);
+        }
     }
 
     /// Sends a message that was made of record `receipt` to the topic of the lanes, when those before it in its
@@ -132,9 +135,9 @@ impl Outlet {
         }
     }
 
-    /// Drops what waits of other assignments than these: whoever has their partitions now makes it again.
-    pub fn keep_only(&self, slots: &[u16]) {
-        self.lanes.borrow_mut().retain(|message| slots.contains(&message.receipt.slot));
+    /// Drops what waits of assignments that are no more: whoever begins their partitions makes it again.
+    pub fn drop_waiting(&self, is_gone: impl Fn(u16) -> bool) {
+        self.lanes.borrow_mut().retain(|message| !is_gone(message.receipt.slot));
     }
 
     fn hand_over_of_lane(&self, message: &Waiting, partition: Option<i32>) {

@@ -182,8 +182,7 @@ impl<T: Task> Worker<'_, T> {
     }
 
     fn drop_what_waits_of_others(&self) {
-        let slots: Vec<u16> = self.held.iter().map(|held| held.slot).collect();
-        self.outlet.keep_only(&slots);
+        self.outlet.drop_waiting(|slot| !self.held.iter().any(|held| held.slot == slot));
     }
 
     pub(super) fn answer(&self, result: KafkaResult<()>) {
