@@ -94,8 +94,8 @@ impl Outlet {
         Self { producer, noted, topic, partitions: Cell::new(0), lanes: RefCell::default() }
     }
 
-    /// The topic whose messages go by lanes has so many partitions; 0 if that is not known just now, and nothing changes:
-    /// what went past its lane would overtake what waits there.
+    /// The topic whose messages go by lanes has so many partitions; 0 if that is not known just now, and nothing
+    /// changes: what went past its lane would overtake what waits there.
     pub fn set_partitions(&self, partitions: i32) {
         if partitions > 0 {
             self.partitions.set(partitions);
