@@ -29,8 +29,10 @@ pub struct Message {
     /// Where to.
     pub target: Target,
     /// Its key.
+    #[serde(with = "serde_bytes")]
     pub key: Option<Vec<u8>>,
     /// Its value.
+    #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
     /// Its headers, in their order.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -166,4 +168,28 @@ pub trait Ledger {
     /// # Errors
     /// It did not take place, or nobody knows; the ledger is then of no use any more.
     fn commit(&mut self, transaction: &Transaction) -> Result<(), Trouble>;
+}
+
+#[cfg(test)]
+mod tests {
+    use fenghuo_correlate::state;
+
+    use super::*;
+
+    /// As bytes are written one by one, which is how every state topic holds them.
+    #[derive(Serialize)]
+    struct OneByOne(Target, Option<Vec<u8>>, Vec<u8>, Vec<(String, Vec<u8>)>);
+
+    #[test]
+    fn a_message_is_kept_as_it_always_was() {
+        for (key, payload) in [(Some(b"7".to_vec()), vec![0; 300]), (None, Vec::new()), (Some(Vec::new()), vec![255])] {
+            let headers = vec![("ce_id".to_owned(), b"a/1".to_vec())];
+            let message = Message { target: Target::Watch, key, payload, headers };
+            let before =
+                OneByOne(message.target, message.key.clone(), message.payload.clone(), message.headers.clone());
+            let bytes = state::encode(state::RECORD_VERSION, &message);
+            assert_eq!(bytes, state::encode(state::RECORD_VERSION, &before));
+            assert_eq!(state::decode(b"k", &bytes), Ok(message));
+        }
+    }
 }

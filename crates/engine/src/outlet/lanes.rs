@@ -1,7 +1,7 @@
 //! Messages that wait for those before them in their partition, here rather than in the client.
 //!
 //! librdkafka's idempotent producer sends nothing more to a partition while five messages of it are under way (it
-//! counts messages where five requests are meant), and while some that are older than its linger time wait for that, its
+//! counts messages where five requests are meant). While some that are older than its linger time wait for that, its
 //! thread does not sleep: it looks again and again, a whole core, until the answer comes. So it is given the next
 //! messages of a partition when it may send them, which is no later, and all that came meanwhile go in one request.
 
