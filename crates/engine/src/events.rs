@@ -89,6 +89,7 @@ pub enum Event {
 #[derive(Default)]
 pub struct Noted {
     events: Mutex<VecDeque<Event>>,
+    refused: Mutex<Vec<usize>>,
     last_error: Mutex<Option<(KafkaError, String)>>,
     closing: AtomicBool,
 }
@@ -102,6 +103,17 @@ impl Noted {
     /// Notes an event.
     pub fn push(&self, event: Event) {
         locked(&self.events).push_back(event);
+    }
+
+    /// Notes that a message will never be: its receipt, before the event is seen.
+    pub fn refuse(&self, receipt: usize, partition: i32, error: KafkaError) {
+        locked(&self.refused).push(receipt);
+        self.push(Event::NotDelivered { receipt, partition, error });
+    }
+
+    /// The receipts of messages that will never be, those included whose events are not yet seen; each once.
+    pub fn refused(&self) -> Vec<usize> {
+        std::mem::take(&mut *locked(&self.refused))
     }
 
     /// What the client complained of last, and the reason it gave.
@@ -187,18 +199,16 @@ impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, receipt: usize) {
-        self.noted.push(match result {
+        match result {
             Ok(message) => {
                 let appended_ms = match message.timestamp() {
                     Timestamp::LogAppendTime(appended_ms) => Some(appended_ms),
                     Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
                 };
-                Event::Delivered { receipt, partition: message.partition(), appended_ms }
+                self.noted.push(Event::Delivered { receipt, partition: message.partition(), appended_ms });
             }
-            Err((error, message)) => {
-                Event::NotDelivered { receipt, partition: message.partition(), error: error.clone() }
-            }
-        });
+            Err((error, message)) => self.noted.refuse(receipt, message.partition(), error.clone()),
+        }
     }
 }
 

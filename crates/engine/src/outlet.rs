@@ -1,6 +1,7 @@
 //! Where a worker's messages leave: each with a receipt that says of which record of which assignment it was made.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::ToBytes;
 use rdkafka::producer::{BaseRecord, Producer};
 
-use crate::events::{Event, Noted};
+use crate::events::Noted;
 use crate::kafka::EventProducer;
 use crate::partitioner::partition_of;
 use crate::progress::Progress;
@@ -128,10 +129,25 @@ impl Outlet {
 
     /// A message is delivered, or will never be: those that waited for it are handed over.
     pub fn arrived(&self, receipt: usize, partition: i32) {
-        let is_by_lane = Receipt::unpack(receipt).is_some() && receipt & BY_LANE != 0;
-        if let (true, Ok(lane)) = (is_by_lane, usize::try_from(partition)) {
+        self.drop_refused();
+        if let (true, Ok(lane)) = (is_by_lane(receipt), usize::try_from(partition)) {
             let next = self.lanes.borrow_mut().arrived(lane);
             next.iter().for_each(|message| self.hand_over_of_lane(message, Some(partition)));
+        }
+    }
+
+    /// A signal that is refused must not be overtaken by those after it: sent again, it would count as a replay. What
+    /// waits of the same assignments is dropped, before anything is handed over, and made again with it; at most what
+    /// was under way with it stays.
+    fn drop_refused(&self) {
+        let refused = self.noted.refused();
+        let slots: BTreeSet<u16> = refused
+            .into_iter()
+            .filter(|receipt| is_by_lane(*receipt))
+            .filter_map(|receipt| Some(Receipt::unpack(receipt)?.slot))
+            .collect();
+        if !slots.is_empty() {
+            self.drop_waiting(|slot| slots.contains(&slot));
         }
     }
 
@@ -174,7 +190,7 @@ impl Outlet {
                     record = back;
                 }
                 Err((error, _)) => {
-                    self.noted.push(Event::NotDelivered { receipt, partition, error });
+                    self.noted.refuse(receipt, partition, error);
                     return;
                 }
             }
@@ -214,6 +230,11 @@ impl Outlet {
     pub fn fatal_error(&self) -> Option<String> {
         self.producer.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
     }
+}
+
+/// Whether a receipt's message went by a lane.
+fn is_by_lane(receipt: usize) -> bool {
+    Receipt::unpack(receipt).is_some() && receipt & BY_LANE != 0
 }
 
 #[cfg(test)]

@@ -72,12 +72,13 @@ impl Progress {
         self.done
     }
 
-    /// The time of the first record that is not done: the largest mark up to the first that is under way, or, if none
-    /// is, that of the one that waits to be taken.
+    /// The time of the first record that is not done: the largest mark up to the first that is under way, or that of
+    /// the one that waits to be taken; the earlier of both, lest a mark of tomorrow hides what waits.
     #[must_use]
     pub fn undone_ms(&self, waiting_ms: Option<i64>) -> Option<i64> {
         let under_way = self.taken.iter().find(|taken| taken.unacknowledged > 0);
-        under_way.and_then(|taken| taken.mark_ms).or(waiting_ms)
+        let under_way_ms = under_way.and_then(|taken| taken.mark_ms);
+        under_way_ms.into_iter().chain(waiting_ms).min()
     }
 
     /// Whether nothing is under way.

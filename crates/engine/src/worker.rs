@@ -241,10 +241,6 @@ impl<'a, T: Task> Worker<'a, T> {
     }
 
     fn not_delivered(&mut self, receipt: usize, partition: i32, error: &KafkaError) -> Result<(), Failure> {
-        // A signal that is refused must not be overtaken by those after it: sent again, it would count as a replay.
-        if let Some(refused) = Receipt::unpack(receipt) {
-            self.outlet.drop_waiting(|slot| slot == refused.slot);
-        }
         self.outlet.arrived(receipt, partition);
         if let Some(reason) = self.outlet.fatal_error() {
             return Err(Failure::Client { role: T::ROLE, reason });

@@ -8,6 +8,48 @@
 //! Work is left until its signals are acknowledged. So whatever lies in anybody's producer, perhaps behind a broken
 //! network and of partitions that others have gone on with, is not further ahead than that when it comes after all.
 
+use std::collections::BTreeMap;
+
+use crate::events::TopicPartition;
+
+/// The limit as it was computed last, and whether it rises because those behind come forward.
+#[derive(Debug)]
+pub struct Limit {
+    ms: i64,
+    /// What was reached before a partition was begun again where it was.
+    furthest_ms: i64,
+    begun: BTreeMap<TopicPartition, i64>,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { ms: i64::MIN, furthest_ms: i64::MIN, begun: BTreeMap::new() }
+    }
+}
+
+impl Limit {
+    /// The latest timestamp that may be taken now.
+    #[must_use]
+    pub const fn ms(&self) -> i64 {
+        self.ms
+    }
+
+    /// A partition begins at an offset: it may stand further back than those that set the limit. One that is begun
+    /// again and again where it was, for something of it is refused, does not come forward by that.
+    pub fn begin(&mut self, partition: &TopicPartition, next: i64) {
+        let is_again = self.begun.insert(partition.clone(), next) == Some(next);
+        self.furthest_ms = if is_again { self.furthest_ms.max(self.ms) } else { i64::MIN };
+        self.ms = i64::MIN;
+    }
+
+    /// It is this now; whether those behind came forward.
+    pub fn set(&mut self, ms: i64) -> bool {
+        let came_forward = ms > self.ms.max(self.furthest_ms);
+        self.ms = ms;
+        came_forward
+    }
+}
+
 /// One partition of this member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Own {

@@ -30,7 +30,7 @@ use crate::outlet::{Answer, Outlet, Receipt};
 use crate::sources::Rules;
 use crate::worker::{Held, Place, Rarely, Task};
 
-use alignment::{Own, limit_ms};
+use alignment::{Limit, Own, limit_ms};
 use changes::Changes;
 use following::Following;
 use passage::Passage;
@@ -111,8 +111,8 @@ pub struct Decode {
     /// Whether the last look was answered.
     is_surveyed: bool,
     ticked_at: Option<Instant>,
-    limit_ms: i64,
-    /// When the limit last rose.
+    limit: Limit,
+    /// When those for whom records wait last came forward.
     came_forward_at: Instant,
     trouble: Rarely,
     decoded: Vec<Decoded>,
@@ -137,7 +137,7 @@ impl Decode {
             looked_at: None,
             is_surveyed: false,
             ticked_at: None,
-            limit_ms: i64::MIN,
+            limit: Limit::default(),
             came_forward_at: Instant::now(),
             trouble: Rarely::default(),
             decoded: Vec::new(),
@@ -221,9 +221,8 @@ impl Task for Decode {
         self.raw.iter().map(|raw| raw.topic.clone()).collect()
     }
 
-    fn begin(&mut self, partition: &TopicPartition, passage: Option<Passage>) -> Inflow {
-        // A partition that joins may stand further back than those that set the limit.
-        self.limit_ms = i64::MIN;
+    fn begin(&mut self, partition: &TopicPartition, next: i64, passage: Option<Passage>) -> Inflow {
+        self.limit.begin(partition, next);
         self.tick.begin(partition, passage);
         let raw = self.raw.iter().find(|raw| *raw.topic == *partition.topic);
         let raw = raw.expect("only topics that are subscribed are assigned").clone();
@@ -316,14 +315,13 @@ impl Task for Decode {
     fn may_take(&mut self, place: Place<'_>, held: &[Held<Inflow>]) -> bool {
         // Beyond the limit, only a survey made after the record was written knows who else has work left.
         let surveyed = || self.survey.end(place.partition).is_some_and(|end| place.offset < end);
-        if place.timestamp_ms > self.limit_ms && surveyed() {
+        if place.timestamp_ms > self.limit.ms() && surveyed() {
             let limit_ms = self.limit_ms(place.timestamp_ms, held);
-            if limit_ms > self.limit_ms {
+            if self.limit.set(limit_ms) {
                 self.came_forward_at = Instant::now();
             }
-            self.limit_ms = limit_ms;
         }
-        place.timestamp_ms <= self.limit_ms
+        place.timestamp_ms <= self.limit.ms()
     }
 
     fn came_forward_at(&self) -> Instant {

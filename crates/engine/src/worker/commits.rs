@@ -41,7 +41,10 @@ impl<T: Task> Worker<'_, T> {
             // back.
             let came_no_further = position == held.beginning.done && !is_leaving;
             let attempt = came_no_further.then(|| held.attempts.now());
-            let committed = Committed { position, next_ms: held.undone_ms(), passage, attempt };
+            // What the others know of it holds until more is known: to take it back would look to them as if it came
+            // forward afterwards.
+            let known_ms = held.beginning.next_ms.filter(|_| came_no_further);
+            let committed = Committed { position, next_ms: held.undone_ms().or(known_ms), passage, attempt };
             let chosen = partitions.is_empty() || partitions.contains(&held.partition);
             let says_more = committed.next_ms.is_some() || committed.passage.is_some();
             let is_new = committed.position != held.beginning.done || says_more;
@@ -73,7 +76,8 @@ impl<T: Task> Worker<'_, T> {
         loop {
             let mut concerned =
                 self.held.iter_mut().filter(|held| partitions.is_empty() || partitions.contains(&held.partition));
-            if concerned.all(|held| held.progress.is_settled()) {
+            // What is to be begun again anyway is not waited for.
+            if concerned.all(|held| held.stalled_until.is_some() || held.progress.is_settled()) {
                 break;
             }
             if Instant::now() >= deadline {
@@ -89,6 +93,12 @@ impl<T: Task> Worker<'_, T> {
                 match event {
                     Event::Delivered { receipt, partition, appended_ms } => {
                         self.delivered(receipt, partition, appended_ms);
+                    }
+                    Event::NotDelivered { receipt, partition, error } => {
+                        if self.not_delivered(receipt, partition, &error).is_err() {
+                            // What cannot be mended is found again, by whoever deals with trouble.
+                            others.push(Event::Trouble(error));
+                        }
                     }
                     other => others.push(other),
                 }

@@ -84,9 +84,10 @@ impl<T: Task> Worker<'_, T> {
             done.offset = passed.to;
         }
         self.passed.retain(|passed| passed.gap.partition != *partition);
+        let next_ms = committed.filter(|before| before.position == done).and_then(|before| before.next_ms);
         let before = committed.and_then(|committed| committed.attempt);
         let before = self.survived.sort_out(partition, done.offset, before);
-        let shard = self.task.begin(partition, committed.and_then(|committed| committed.passage));
+        let shard = self.task.begin(partition, done.offset, committed.and_then(|committed| committed.passage));
         tracing::info!(role = T::ROLE, %partition, next = done.offset, end = log.1, "begun");
         Ok(Ok(Held {
             partition: partition.clone(),
@@ -94,7 +95,7 @@ impl<T: Task> Worker<'_, T> {
             shard,
             progress: Progress::from(done),
             attempts: Attempts::after(before, done.offset, log.1),
-            beginning: Beginning { done, end: log.1 },
+            beginning: Beginning { done, end: log.1, next_ms },
             taken_ms: done.mark_ms,
             read_to: done.offset,
             read_at: Instant::now(),
@@ -111,7 +112,7 @@ impl<T: Task> Worker<'_, T> {
         for held in &mut self.held[first..] {
             let position = held.progress.position();
             let (passage, attempt) = (self.task.passage_of(&held.partition), Some(held.attempts.now()));
-            let committed = Committed { position, next_ms: None, passage, attempt };
+            let committed = Committed { position, next_ms: held.beginning.next_ms, passage, attempt };
             held.committed = Some(committed);
             all.push((&held.partition, committed));
         }

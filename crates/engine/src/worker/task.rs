@@ -20,6 +20,8 @@ pub struct Beginning {
     pub done: Position,
     /// Where the log ended then.
     pub end: i64,
+    /// The time of the first record that was not done, as the group knew it.
+    pub next_ms: Option<i64>,
 }
 
 /// Where a record stands in its partition, and when it was written.
@@ -43,8 +45,8 @@ pub trait Task {
     /// The topics that it reads.
     fn topics(&self) -> Vec<String>;
 
-    /// Begins a partition; `passage` was committed with it, by whoever wrote the ticks.
-    fn begin(&mut self, partition: &TopicPartition, passage: Option<Passage>) -> Self::Shard;
+    /// Begins a partition at an offset; `passage` was committed with it, by whoever wrote the ticks.
+    fn begin(&mut self, partition: &TopicPartition, next: i64, passage: Option<Passage>) -> Self::Shard;
 
     /// What is to be committed with a partition.
     fn passage_of(&self, partition: &TopicPartition) -> Option<Passage>;

@@ -27,6 +27,28 @@ fn the_slowest_with_work_left_holds_the_others() {
     }
 }
 
+/// Patience lasts while those behind come forward: who is begun again and again does not.
+#[test]
+fn who_is_begun_again_where_it_was_does_not_come_forward() {
+    let partition = |partition| TopicPartition { topic: "raw".into(), partition };
+    let mut limit = Limit::default();
+    limit.begin(&partition(0), 7);
+    assert_eq!(
+        [limit.set(50), limit.set(50), limit.set(60), limit.set(40), limit.set(60)],
+        [true, false, true, false, true]
+    );
+    for _ in 0..3 {
+        limit.begin(&partition(0), 7);
+        assert_eq!((limit.ms(), limit.set(60)), (i64::MIN, false));
+    }
+    assert!(limit.set(61));
+    // One that comes from elsewhere, or has come further, may be far behind, and comes forward from there.
+    limit.begin(&partition(1), 7);
+    assert!(limit.set(10));
+    limit.begin(&partition(0), 8);
+    assert!(limit.set(5));
+}
+
 const AHEAD_MS: i64 = 100;
 const MEMBERS: usize = 3;
 
