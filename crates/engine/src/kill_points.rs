@@ -1,6 +1,7 @@
 //! Named points at which a test lets the process die, as `kill -9` would: `FENGHUO_KILL_AT=after-produce:3`; and
-//! records that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`. And `FENGHUO_NEWEST_STATE=1`, which makes it as
-//! old as the Fenghuo that knew no newer state.
+//! records that end it whenever they are taken: `FENGHUO_KILL_ON=TEXT`. `FENGHUO_STICK_AT=offsets:3` names a call of
+//! the client that does not come back. And `FENGHUO_NEWEST_STATE=1`, which makes it as old as the Fenghuo that knew no
+//! newer state.
 //!
 //! Only builds with debug assertions look at the variables; in a release build the points are nothing.
 
@@ -9,6 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names a point and, behind a colon, at which of its passings the process dies (the first, without a number).
 pub const VARIABLE: &str = "FENGHUO_KILL_AT";
+
+/// Names a call and at which of its times it does not come back.
+pub const STUCK_VARIABLE: &str = "FENGHUO_STICK_AT";
 
 /// Names a text; the process dies of every record that holds it.
 pub const RECORD_VARIABLE: &str = "FENGHUO_KILL_ON";
@@ -57,6 +61,16 @@ pub fn pass_soon(point: &str) {
     }
 }
 
+/// Makes a call that may not come back: this thread stays here.
+pub fn stick(call: &str) {
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    if cfg!(debug_assertions) && is_next(&ARMED, STUCK_VARIABLE, call) {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
 /// As `kill -9` would have it: no destructor, no last word.
 fn die() {
     let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
@@ -65,7 +79,12 @@ fn die() {
 
 fn is_deadly(point: &str) -> bool {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
-    let armed = ARMED.get_or_init(|| read(&std::env::var(VARIABLE).ok()?));
+    is_next(&ARMED, VARIABLE, point)
+}
+
+/// Whether this is the passing that the variable names.
+fn is_next(armed: &OnceLock<Option<Armed>>, variable: &str, point: &str) -> bool {
+    let armed = armed.get_or_init(|| read(&std::env::var(variable).ok()?));
     let Some(armed) = armed.as_ref().filter(|armed| armed.point == point) else { return false };
     // The one that takes the last passing dies; afterwards there is nobody.
     armed.left.fetch_sub(1, Ordering::Relaxed) == 0

@@ -115,6 +115,14 @@ impl Crew {
         Ok(self.member(name)?.1.ended()?.is_some_and(was_killed))
     }
 
+    /// Whether a member has said something in its log.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn has_said(&mut self, name: &str, words: &str) -> Result<bool, Trouble> {
+        Ok(self.member(name)?.1.log().contains(words))
+    }
+
     /// How much address space a member has now, bytes.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
+use super::calls::Calls;
 use super::ledger::{Committed, Ledger, Message, Since, StateRecords, Target, Transaction, Trouble, Visible};
 use super::mark;
 use crate::config::{Kafka, Topics};
@@ -29,7 +30,7 @@ use crate::kill_points;
 /// Transactional ids of one partition, used in turn.
 const IDS: usize = 4;
 /// How long each step of a transaction may take before its outcome counts as unknown.
-const STEP_WAIT: Duration = Duration::from_secs(10);
+pub(super) const STEP_WAIT: Duration = Duration::from_secs(10);
 /// How long a predecessor's open transaction may take to end.
 const FENCE_WAIT: Duration = Duration::from_secs(30);
 /// How long a topic may be silent before its end before reading it counts as failed.
@@ -73,6 +74,7 @@ pub struct KafkaLedger {
     turn: usize,
     /// Reads whole logs; one for all that is read, for a new one first has to find the brokers.
     reader: Option<EventConsumer>,
+    calls: Calls,
 }
 
 impl KafkaLedger {
@@ -94,7 +96,14 @@ impl KafkaLedger {
             producers: Vec::new(),
             turn: 0,
             reader: None,
+            calls: Calls::none(),
         }
+    }
+
+    /// The same, with somebody watching the calls that may not come back.
+    #[must_use]
+    pub(super) fn watched_by(self, calls: &Calls) -> Self {
+        Self { calls: calls.clone(), ..self }
     }
 
     fn transactional_id(&self, number: usize) -> String {
@@ -339,14 +348,17 @@ impl Ledger for KafkaLedger {
         // With cooperative assignment the generation moves without a poll: asked for anew every time.
         let member = self.consumer.group_metadata();
         let member = member.ok_or_else(|| Trouble::Anew("we are no member of the group".to_owned()))?;
-        producer
-            .send_offsets_to_transaction(&offsets, &member, STEP_WAIT)
-            .map_err(|error| trouble(&error, "offsets of the transaction"))?;
+        let sent = self.calls.make(|| {
+            kill_points::stick("offsets");
+            producer.send_offsets_to_transaction(&offsets, &member, STEP_WAIT)
+        });
+        sent.map_err(|error| trouble(&error, "offsets of the transaction"))?;
         kill_points::pass("offsets-sent");
         // Nothing may be under way any more: the client's own flush would sleep for 100 ms.
         self.settle(producer)?;
         kill_points::pass_soon("commit-sent");
-        producer.commit_transaction(STEP_WAIT).map_err(|error| trouble(&error, "commit"))?;
+        let committed = self.calls.make(|| producer.commit_transaction(STEP_WAIT));
+        committed.map_err(|error| trouble(&error, "commit"))?;
         kill_points::pass("committed");
         Ok(())
     }

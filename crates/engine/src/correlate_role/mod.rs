@@ -5,6 +5,7 @@
 //! consumed, decided and remembers ([`ledger`]), on Kafka ([`kafka_ledger`]). Whatever goes wrong, the seat is left and
 //! taken again from what the log says. A reader of its own ([`read_back`]) sees to it that what was published is there.
 
+mod calls;
 pub mod header;
 pub mod kafka_ledger;
 pub mod ledger;
@@ -39,6 +40,7 @@ use crate::service::Shutdown;
 use crate::sources::Rules;
 use crate::worker::Rarely;
 
+use kafka_ledger::STEP_WAIT;
 use ledger::Trouble;
 use read_back::{News, ReadBack};
 use seat::{Office, Report, Seat, pause_after};
@@ -52,6 +54,11 @@ const POLL_WAIT: Duration = Duration::from_millis(5);
 /// How often the counters are logged.
 const COUNTERS_EVERY: Duration = Duration::from_secs(20);
 
+/// How long beyond its own limit a call of the client may take before it counts as never coming back.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// So many threads may sit in such calls; with more, the process ends, and its supervisor starts a whole one.
+const MOST_STUCK: usize = 8;
+
 /// The role at work.
 struct Correlation<'a> {
     // Dropped in this order.
@@ -62,6 +69,11 @@ struct Correlation<'a> {
     news: Receiver<News>,
     orphans: Receiver<Orphans>,
     seats: Vec<Seat>,
+    /// Seats whose thread does not come back from a call of the client; their partitions have others.
+    stuck: Vec<Seat>,
+    /// When the loop last looked for such, and since when it looks without a pause.
+    looked_at: Instant,
+    went_on_at: Instant,
     next_seat: u64,
     counters: Counters,
     drain_wait: Duration,
@@ -111,6 +123,9 @@ impl<'a> Correlation<'a> {
             news,
             orphans: orphans::watch(&config.kafka, ROLE, vec![topic.to_owned()])?,
             seats: Vec::new(),
+            stuck: Vec::new(),
+            looked_at: Instant::now(),
+            went_on_at: Instant::now(),
             next_seat: 0,
             counters: Counters::default(),
             drain_wait: Duration::from_millis(config.kafka.drain_wait_ms.unsigned_abs()),
@@ -139,6 +154,7 @@ impl<'a> Correlation<'a> {
             while let Ok(news) = self.news.try_recv() {
                 self.seats.iter().for_each(|seat| seat.tell(&news));
             }
+            self.leave_stuck()?;
             let is_ours = |first: &TopicPartition| self.seats.iter().any(|seat| seat.partition == *first);
             let topics = [self.office.topics.signals.clone()];
             orphans::call_for(&self.orphans, self.consumer(), (ROLE, &topics), is_ours);
@@ -181,6 +197,36 @@ impl<'a> Correlation<'a> {
             // The supervisor starts the process anew.
             Err(reason) => panic!("a partition cannot be held: {reason}"),
         }
+    }
+
+    /// Leaves seats to the threads that do not come back, and takes new ones for their partitions.
+    fn leave_stuck(&mut self) -> Result<(), Failure> {
+        let (before, now) = (std::mem::replace(&mut self.looked_at, Instant::now()), Instant::now());
+        if now - before > OVERDUE / 2 {
+            // The process stood still, and so did every call.
+            self.went_on_at = now;
+        }
+        if self.went_on_at.elapsed() < OVERDUE {
+            return Ok(());
+        }
+        let is_stuck = |seat: &Seat| seat.calls.under_way() > STEP_WAIT + OVERDUE;
+        while let Some(place) = self.seats.iter().position(is_stuck) {
+            let seat = self.seats.swap_remove(place);
+            let (partition, after) = (seat.partition.clone(), seat.calls.under_way());
+            tracing::error!(%partition, ?after, "ALARM: a call of the client does not come back; another shard begins");
+            seat.let_go();
+            if seat.is_reading {
+                self.answer(self.consumer().incremental_unassign(&list_of([&partition])));
+            }
+            self.counters.add(&seat.counters);
+            self.stuck.push(seat);
+            if self.stuck.len() > MOST_STUCK {
+                let reason = format!("{} shards sit in calls that do not come back", self.stuck.len());
+                return Err(Failure::Client { role: ROLE, reason });
+            }
+            self.take_seat(partition, Duration::ZERO);
+        }
+        Ok(())
     }
 
     fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) {
@@ -235,6 +281,11 @@ impl<'a> Correlation<'a> {
                 }
             }
             Report::Ended { seat, trouble, counters } => {
+                if let Some(place) = self.stuck.iter().position(|stuck| stuck.number == seat) {
+                    // Its counters were added when it was left.
+                    self.stuck.swap_remove(place);
+                    return Ok(());
+                }
                 self.counters.add(&counters);
                 let Some(place) = self.seats.iter().position(|held| held.number == seat) else { return Ok(()) };
                 let seat = self.seats.swap_remove(place);

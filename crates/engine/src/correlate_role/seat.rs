@@ -13,6 +13,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
 
+use super::calls::Calls;
 use super::header;
 use super::kafka_ledger::KafkaLedger;
 use super::ledger::Trouble;
@@ -106,6 +107,8 @@ pub struct Seat {
     pub is_reading: bool,
     /// What its shard last said that it had counted.
     pub counters: Counters,
+    /// The calls of its thread that may not come back.
+    pub calls: Calls,
     orders: Arc<AtomicU8>,
     news: Sender<News>,
     thread: JoinHandle<()>,
@@ -124,11 +127,13 @@ impl Seat {
         }
         let orders = Arc::new(AtomicU8::new(GO_ON));
         let (news, of_read_back) = channel();
+        let calls = Calls::none();
         let mut holder = Holder {
             number,
             partition: partition.clone(),
             office: office.clone(),
             orders: Arc::clone(&orders),
+            calls: calls.clone(),
             of_read_back,
             counters: Counters::default(),
             told_at: Instant::now(),
@@ -136,7 +141,8 @@ impl Seat {
         let run = move || holder.run(queue, wait);
         let name = format!("shard {}", partition.partition);
         let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| error.to_string())?;
-        Ok(Self { number, partition, is_reading: false, counters: Counters::default(), orders, news, thread })
+        let counters = Counters::default();
+        Ok(Self { number, partition, is_reading: false, counters, calls, orders, news, thread })
     }
 
     /// Tells it to write what it has taken, and to end.
@@ -168,6 +174,7 @@ struct Holder {
     partition: TopicPartition,
     office: Office,
     orders: Arc<AtomicU8>,
+    calls: Calls,
     of_read_back: Receiver<News>,
     counters: Counters,
     told_at: Instant,
@@ -206,7 +213,7 @@ impl Holder {
             return Ok(());
         }
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
-        let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends);
+        let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends).watched_by(&self.calls);
         let rules = &self.office.rules;
         // Made early: it finds the brokers while the state is read.
         let notes = Notes::new(kafka, &topics.state, self.partition.partition);

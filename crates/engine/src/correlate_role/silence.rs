@@ -58,7 +58,10 @@ impl Silence {
                 self.is_missed = end > next;
                 Ok(())
             }
-            Err(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%partition, next, %error, "nothing comes, and where its log ends is not known");
+                Ok(())
+            }
         }
     }
 }

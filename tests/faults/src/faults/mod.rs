@@ -10,6 +10,7 @@ mod memory;
 mod network;
 mod nothing;
 mod rebalance;
+mod stuck;
 mod takeover;
 mod zombie;
 
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Box<dyn Fault>> {
         Box::new(nothing::Nothing),
         Box::new(kill::Kill),
         Box::new(kill::AtPoint),
+        Box::new(stuck::Stuck),
         Box::new(takeover::Takeover),
         Box::new(zombie::Zombie),
         Box::new(brokers::Brokers),
