@@ -3,7 +3,7 @@
 //! The signals come from the raw records, as a set; the decisions from each signals partition in the order of its
 //! offsets, ticks included. Nothing of the service takes part.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use fenghuo_city::Channel;
@@ -17,6 +17,9 @@ use crate::topics::Stored;
 /// Where a raw record stands: topic, partition, offset.
 pub type Address = (String, i32, i64);
 
+/// The latest time of an end, and of what it may end.
+type Latest = (Option<i64>, Option<i64>);
+
 /// What the raw records say.
 #[derive(Debug, Default)]
 pub struct FromRaw {
@@ -28,6 +31,10 @@ pub struct FromRaw {
     pub dead: BTreeMap<Address, Stored>,
     /// What a device last said, by partition, device and what a later state replaces.
     said: HashMap<(String, String, &'static str), String>,
+    /// The latest end that a device said, and the latest of what it may end, by partition, device and kind of end.
+    ended: HashMap<(String, String, Kind), Latest>,
+    /// The ends, by device, kind and time: one that was held back may be said later, in other words.
+    ends: HashSet<(String, Kind, i64)>,
 }
 
 impl FromRaw {
@@ -69,11 +76,50 @@ impl FromRaw {
             Kind::Fault | Kind::FaultRestore => "fault",
             Kind::Online | Kind::Offline => "connection",
             Kind::LowBattery | Kind::Tamper | Kind::Supervisory | Kind::Test | Kind::Silence => signal.kind.word(),
-            _ => return true,
+            _ => return self.is_end_owed(partition, signal),
         };
         let words = Signal { id: None, at_ms: None, received_at_ms: None, source: None, ..signal.clone() }.to_json();
         let whose = (partition.to_owned(), signal.device.clone(), aspect);
         self.said.insert(whose, words.clone()).as_ref() != Some(&words)
+    }
+
+    /// Of ends, the first after all that may end; of the rest, everything.
+    fn is_end_owed(&mut self, partition: &str, signal: &Signal) -> bool {
+        let Some(at_ms) = signal.at_ms.or(signal.received_at_ms) else { return true };
+        let is_end = matches!(signal.kind, Kind::Restore | Kind::IsolateRestore);
+        let of = match signal.kind {
+            kind if is_end => kind,
+            Kind::Fire | Kind::Prealarm | Kind::Confirm => Kind::Restore,
+            Kind::Isolate => Kind::IsolateRestore,
+            _ => return true,
+        };
+        let (end, begun) = self.ended.entry((partition.to_owned(), signal.device.clone(), of)).or_default();
+        match signal.kind {
+            _ if signal.test => true,
+            _ if is_end => {
+                let is_owed = *end <= *begun && Some(at_ms) > *begun;
+                *end = (*end).max(Some(at_ms));
+                let times = [signal.at_ms, signal.received_at_ms].into_iter().flatten();
+                self.ends.extend(times.map(|at_ms| (signal.device.clone(), signal.kind, at_ms)));
+                is_owed
+            }
+            _ => {
+                *begun = (*begun).max(Some(at_ms));
+                true
+            }
+        }
+    }
+
+    /// The signals that were forwarded and that no raw record says, nor, in its time, an end that was held back.
+    #[must_use]
+    pub fn excess<'s>(&'s self, forwarded: &'s BTreeSet<String>) -> Vec<&'s String> {
+        let is_end = |json: &String| match Input::from_json(json.as_bytes()) {
+            Ok(Input::Signal(signal)) => {
+                signal.at_ms.is_some_and(|at_ms| self.ends.contains(&(signal.device.clone(), signal.kind, at_ms)))
+            }
+            _ => false,
+        };
+        forwarded.difference(&self.signals).filter(|json| !is_end(json)).collect()
     }
 
     /// The signals that should have been forwarded and were not; `forward` is the word of the configuration.
@@ -266,26 +312,36 @@ mod tests {
     #[test]
     fn what_is_owed_is_what_matters_and_what_changes() {
         let mut from_raw = FromRaw::default();
-        for (number, (device, kind, is_owed)) in [
-            ("a", Kind::Heartbeat, false),
-            ("a", Kind::Fault, true),
-            ("a", Kind::Fault, false),
-            ("b", Kind::Fault, true),
-            ("a", Kind::FaultRestore, true),
-            ("a", Kind::Fault, true),
-            ("a", Kind::Tamper, true),
-            ("a", Kind::Tamper, false),
-            ("a", Kind::Restore, true),
-            ("a", Kind::Restore, true),
-            ("a", Kind::Fire, true),
-            ("a", Kind::Fire, true),
+        for (number, (device, kind, at_ms, is_owed)) in [
+            ("a", Kind::Heartbeat, 0, false),
+            ("a", Kind::Fault, 0, true),
+            ("a", Kind::Fault, 0, false),
+            ("b", Kind::Fault, 0, true),
+            ("a", Kind::FaultRestore, 0, true),
+            ("a", Kind::Fault, 0, true),
+            ("a", Kind::Tamper, 0, true),
+            ("a", Kind::Tamper, 0, false),
+            ("a", Kind::Restore, 1, true),
+            ("a", Kind::Restore, 2, false),
+            ("b", Kind::Restore, 2, true),
+            ("a", Kind::Fire, 3, true),
+            ("a", Kind::Fire, 4, true),
+            ("a", Kind::Restore, 4, false),
+            ("a", Kind::Restore, 5, true),
+            ("a", Kind::Restore, 6, false),
+            ("a", Kind::IsolateRestore, 6, true),
+            ("a", Kind::Isolate, 7, true),
+            ("a", Kind::IsolateRestore, 8, true),
         ]
         .into_iter()
         .enumerate()
         {
             let mut signal = Signal::new(device, kind);
-            signal.source = Some(number.to_string());
+            (signal.source, signal.at_ms) = (Some(number.to_string()), Some(at_ms));
             assert_eq!(from_raw.is_owed("raw/0", &signal), is_owed, "{number}");
         }
+        let end = |device, at_ms| Signal { at_ms: Some(at_ms), ..Signal::new(device, Kind::Restore) }.to_json();
+        let forwarded = BTreeSet::from([end("a", 6), end("a", 7), end("b", 6)]);
+        assert_eq!(from_raw.excess(&forwarded), [&end("a", 7), &end("b", 6)]);
     }
 }

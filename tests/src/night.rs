@@ -115,7 +115,7 @@ impl<'b> Night<'b> {
         let expected_dead = &from_raw.dead;
         let (expected_decisions, signals) = self.correlated();
         let missing = from_raw.missing(&signals, self.forward);
-        let excess: Vec<_> = signals.difference(&from_raw.signals).collect();
+        let excess = from_raw.excess(&signals);
         let few = |signals: &[&String]| signals.iter().take(3).map(|signal| (*signal).clone()).collect::<Vec<_>>();
         let counts = (signals.len(), from_raw.signals.len());
         let is_right = missing.is_empty() && excess.is_empty();

@@ -286,7 +286,7 @@ impl<'c> Round<'c> {
             of_raw.take(channel, topics.read(&self.stage.raw_topic(channel))?);
         }
         verdict.signals_missing = of_raw.missing(&of_signals.signals, SHAPE.forward).len() as u64;
-        verdict.signals_excess = of_signals.signals.difference(&of_raw.signals).count() as u64;
+        verdict.signals_excess = of_raw.excess(&of_signals.signals).len() as u64;
         if let (true, Some(counted)) = (leaves_counters, sums::of_logs(self.stage.path())?) {
             let held = Sums {
                 decisions: verdict.found,

@@ -5,6 +5,7 @@
 
 pub mod alignment;
 pub mod changes;
+mod ends;
 mod following;
 pub mod held_back;
 pub mod passage;
@@ -31,7 +32,7 @@ use crate::sources::Rules;
 use crate::worker::{Held, Place, Rarely, Task};
 
 use alignment::{Limit, Own, limit_ms};
-use changes::Changes;
+use changes::{Changes, Origin};
 use following::Following;
 use passage::Passage;
 use survey::Survey;
@@ -116,6 +117,9 @@ pub struct Decode {
     came_forward_at: Instant,
     trouble: Rarely,
     decoded: Vec<Decoded>,
+    /// Of these, the signals.
+    #[expect(clippy::vec_box, reason = "they come boxed, and are too large to be moved about")]
+    said: Vec<Box<Signal>>,
 }
 
 impl Decode {
@@ -141,6 +145,7 @@ impl Decode {
             came_forward_at: Instant::now(),
             trouble: Rarely::default(),
             decoded: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -259,6 +264,7 @@ impl Task for Decode {
         let replaced = decode_record(format, &raw, clock, &self.options, &mut decoded);
         self.counters.received_at_replaced += u64::from(replaced);
         let mut reasons: Vec<String> = Vec::new();
+        let mut said = std::mem::take(&mut self.said);
         for one in decoded.drain(..) {
             match one {
                 Decoded::Rejected(rejection) => {
@@ -267,34 +273,37 @@ impl Task for Decode {
                 }
                 Decoded::Signal(signal) => {
                     self.count_flaws(&signal);
-                    if let Some(reason) = refusal::reason(&signal, people) {
-                        self.counters.refused += 1;
-                        reasons.push(reason);
-                        continue;
-                    }
-                    // Where records have no timestamps, no hour passes, and a state that stays so comes once.
-                    let record_ms = timestamp_ms.unwrap_or_default();
-                    if held.shard.changes.as_mut().is_some_and(|changes| !changes.admit(&signal, record_ms)) {
-                        let is_life = signal.kind.is_sign_of_life();
-                        self.counters.held_back_life += u64::from(is_life);
-                        self.counters.held_back_unchanged += u64::from(!is_life);
-                        continue;
-                    }
-                    let json = signal.to_json();
-                    if json.len() > LARGEST_SIGNAL_BYTES {
-                        self.counters.rejected += 1;
-                        reasons.push(format!(
-                            "the signal is {} bytes long, at most {LARGEST_SIGNAL_BYTES} are taken",
-                            json.len()
-                        ));
-                    } else {
-                        self.counters.signals += 1;
-                        let message = (self.region_of(&signal), json);
-                        outlet.send_by_lane(&mut held.progress, receipt, message, timestamp_ms);
+                    match refusal::reason(&signal, people) {
+                        None => said.push(signal),
+                        Some(reason) => {
+                            self.counters.refused += 1;
+                            reasons.push(reason);
+                        }
                     }
                 }
             }
         }
+        if let Some(changes) = &mut held.shard.changes {
+            let (topic, partition, offset, key) = (record.topic(), record.partition(), record.offset(), record.key());
+            let latest_ms = held.taken_ms.unwrap_or(i64::MIN);
+            let origin = Origin { topic, partition, offset, key, record_ms: timestamp_ms, latest_ms };
+            let held_back = changes.pass(&mut said, origin, &self.rules.policy, &self.rules.registry.registry);
+            self.counters.held_back_life += held_back.life;
+            self.counters.held_back_unchanged += held_back.unchanged;
+        }
+        for signal in said.drain(..) {
+            let json = signal.to_json();
+            if json.len() > LARGEST_SIGNAL_BYTES {
+                self.counters.rejected += 1;
+                let length = json.len();
+                reasons.push(format!("the signal is {length} bytes long, at most {LARGEST_SIGNAL_BYTES} are taken"));
+            } else {
+                self.counters.signals += 1;
+                let message = (self.region_of(&signal), json);
+                outlet.send_by_lane(&mut held.progress, receipt, message, timestamp_ms);
+            }
+        }
+        self.said = said;
         self.decoded = decoded;
         if !reasons.is_empty() {
             self.counters.dead_letters += 1;
