@@ -59,10 +59,10 @@ fn place_in(draw: &mut Draw, length: usize) -> usize {
     usize::try_from(draw.below(length as u64)).expect("it is below the list's length")
 }
 
-/// How many records a millisecond of the city holds, and the time of a record by its number.
-fn time_of(number: u64, devices: usize) -> i64 {
-    let per_ms = (devices as u64 / EVERY_MS).max(1);
-    START_MS + i64::try_from(number / per_ms).unwrap_or(0)
+/// The time of a record by its number, of so many devices that speak, Unix milliseconds.
+#[must_use]
+pub fn time_of(number: u64, devices: usize) -> i64 {
+    START_MS + i64::try_from(number * EVERY_MS / (devices as u64).max(1)).unwrap_or(0)
 }
 
 /// The city mix in the native form, keyed by device.
@@ -84,7 +84,7 @@ pub fn frames(city: &City, count: usize) -> impl Iterator<Item = Line> {
     (0..count as u64).map(move |number| {
         let state = if kind_of(&mut draw) == Kind::Fire { FIRE } else { NORMAL };
         let Wired { source, component } = city.wired[place_in(&mut draw, city.wired.len())];
-        let at_ms = time_of(number, city.names.len());
+        let at_ms = time_of(number, city.wired.len());
         let serial = u16::try_from(number % 65_536).unwrap_or(0);
         let head = Head::of_sending(serial, at_ms, source, 0x4419_FFFF_0001);
         let object = Object::ComponentState { component, state, text: "三楼走廊".into(), at_ms: Some(at_ms) };

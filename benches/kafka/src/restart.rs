@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::Size;
 use crate::city::Pair;
 use crate::follow::Follower;
-use crate::load::storm;
+use crate::load::{START_MS, storm, time_of};
 use crate::open_loop::{Meant, Plan, Sender, now_ms, send};
 use crate::stand::{Rules, Stand, ended};
 use crate::usage::load;
@@ -43,8 +43,7 @@ pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Tro
     let last = stand.city.registry.devices().nth(burning).map(|device| device.building).unwrap_or_default();
     let last = &stand.city.registry.buildings()[last as usize].id;
     let spared: Vec<Pair> = stand.city.pairs.iter().filter(|pair| *pair.building > **last).cloned().collect();
-    let per_ms = (stand.city.names.len() / 60_000).max(1);
-    let lasts_ms = i64::try_from(fires / per_ms).unwrap_or(0);
+    let lasts_ms = time_of(fires as u64, stand.city.names.len()) - START_MS;
     let count = stand.lay(&scene.topic("signals"), storm(&stand.city, burning, fires, now_ms() - lasts_ms - 1_000))?;
     let follower = Follower::new(&stand.brokers, &stand.topics, &scene.group("correlate"), &scene.topic("signals"))?;
     let mut members = vec![scene.member("m0", "all")?];
