@@ -50,8 +50,8 @@ pub struct Arguments {
     /// Buildings of the city; about five devices each [default: 50000, quick 2000]
     #[arg(long)]
     buildings: Option<u32>,
-    /// Records of a run of the mix [default: 8000000, quick 60000]; a quarter as many frames, a sixteenth as many
-    /// signals of a storm
+    /// Records of a run of the mix [default: 8000000, quick 60000]; as many frames, a sixteenth as many signals of a
+    /// storm
     #[arg(long)]
     records: Option<usize>,
     /// Runs of each that are counted, after one that is not [default: 3, quick 1 and none]

@@ -4,7 +4,7 @@
 //! pause of the machine count as what they are to whoever waits for the fire brigade.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use fenghuo_model::Kind;
 use fenghuo_sinks::RawProducer;
@@ -13,6 +13,7 @@ use fenghuo_tests::trouble::Trouble;
 
 use crate::city::{City, Pair};
 use crate::load::json;
+use fenghuo_engine::time_of_day::now_ms;
 
 /// What is sent, and how fast.
 #[derive(Debug, Clone, Copy)]
@@ -110,11 +111,4 @@ pub fn send(
         producer.send(plan.topic, name.as_bytes(), &bytes, at_ms).map_err(|error| failed(&error))?;
     }
     Ok(meant)
-}
-
-/// The time of day, Unix milliseconds.
-#[must_use]
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,10 +12,11 @@ use crate::Size;
 use crate::city::Pair;
 use crate::follow::Follower;
 use crate::load::{START_MS, storm, time_of};
-use crate::open_loop::{Meant, Plan, Sender, now_ms, send};
+use crate::open_loop::{Meant, Plan, Sender, send};
 use crate::stand::{Rules, Stand, ended};
 use crate::usage::load;
 use crate::watch::{Seen, Watch};
+use fenghuo_engine::time_of_day::now_ms;
 
 /// Records a second meanwhile, and every how many of them is a fire.
 const RATE: u32 = 500;

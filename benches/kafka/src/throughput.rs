@@ -16,8 +16,9 @@ use crate::stand::{Rules, Scene, Stand, ended};
 use crate::usage::{Moment, Took, load, median};
 use crate::{Size, floor, oracle};
 
-/// Of frames, which cost more, a run has so many times less than of the mix, and of a storm's signals.
-const FRAMES_SHARE: usize = 4;
+/// Where four members run, which takes longer, a run has so many times less than the mix.
+const SCALE_OUT_SHARE: usize = 4;
+/// And of a storm's signals, which cost more.
 const STORM_SHARE: usize = 16;
 
 /// Which way records go.
@@ -205,7 +206,7 @@ pub fn frames(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trou
     let raw = stand.raw_topic("gb26875");
     let scene = || stand.scene(&raw, "gb26875", Rules::TwoDevices, size.partitions);
     drop(scene()?);
-    let count = stand.lay(&raw, frame_lines(&stand.city, size.records / FRAMES_SHARE))?;
+    let count = stand.lay(&raw, frame_lines(&stand.city, size.records))?;
     let floor = floor_of(stand, size, &raw, "mix, frames: the floor", report)?;
     let said = Said { what: "mix, frames: decode role alone", goal: "", way: Way::Decode, members: 1, count };
     row(&said, size, Some(floor), report, scene)?;
@@ -255,7 +256,7 @@ pub fn scale_out(stand: &Stand, size: Size, report: &mut Report) -> Result<(), T
     let raw = stand.raw_topic("scale-out");
     let scene = || stand.scene(&raw, "signal", Rules::TwoDevices, PARTITIONS);
     drop(scene()?);
-    let count = stand.lay(&raw, mix_lines(&stand.city, size.records / FRAMES_SHARE))?;
+    let count = stand.lay(&raw, mix_lines(&stand.city, size.records / SCALE_OUT_SHARE))?;
     let said = Said { what: "scale-out: 8 partitions, 1 member", goal: "", way: Way::Both, members: 1, count };
     let one = row(&said, size, None, report, scene)?;
     let said = Said { what: "scale-out: 8 partitions, 4 members", members: 4, ..said };

@@ -43,6 +43,15 @@ impl Format {
         }
     }
 
+    /// Whether what is sent may say itself when the platform received it; else that is the record's timestamp.
+    #[must_use]
+    pub const fn has_times_of_receipt(self) -> bool {
+        match self {
+            Self::Signal | Self::Ctwing => true,
+            Self::Gb26875 => false,
+        }
+    }
+
     /// The format that the word stands for.
     ///
     /// # Errors

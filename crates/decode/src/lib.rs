@@ -16,5 +16,5 @@ mod native;
 mod record;
 
 pub use format::{Format, UnknownFormat};
-pub use life::signs_of_life;
+pub use life::{Well, says_well, signs_of_life};
 pub use record::{Decoded, Options, Record, Rejection, decode, decode_record};

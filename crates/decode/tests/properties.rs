@@ -2,10 +2,10 @@
 
 use fenghuo_decode::gb26875::address::{Component, System};
 use fenghuo_decode::gb26875::{Object, frame};
-use fenghuo_decode::{Decoded, Format, Options, Record, decode, decode_record, signs_of_life};
-use fenghuo_model::Signal;
+use fenghuo_decode::{Decoded, Format, Options, Record, decode, decode_record, says_well, signs_of_life};
 use fenghuo_model::policy::ClockTrust;
 use fenghuo_model::signal::Flaws;
+use fenghuo_model::{Kind, Signal};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -292,5 +292,98 @@ fn what_devices_say_all_day_is_told() {
     ] {
         let record = Record { bytes: &bytes, timestamp_ms: None, source: None };
         assert_eq!(signs_of_life(format, &record, &clock), expected, "{format} {}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// Frames of one state, most of them with nothing set, of few devices and with few texts.
+fn state_frame() -> impl Strategy<Value = Vec<u8>> {
+    let second = (0..60u8).prop_map(|second| [second, 1, 1, 1, 1, 26]);
+    let label = prop_oneof![8 => Just([2u8, 58, 9, 26, 9, 12]), 2 => second, 1 => any::<[u8; 6]>()];
+    let word = prop_oneof![4 => Just(0u16), 4 => Just(1), 1 => Just(2), 1 => Just(1 << 13), 1 => any::<u16>()];
+    let count = prop_oneof![8 => Just(1u8), 1 => 0..3u8];
+    let behind = prop_oneof![8 => Just(0usize), 1 => 1..3usize];
+    let parts = (prop::sample::select(vec![1u8, 2, 21]), count, 0..2u8, word, label, 0..3usize, behind);
+    (0..3u64, prop_oneof![6 => Just(2u8), 1 => 0..7u8], any::<u16>(), parts).prop_map(
+        |(source, command, serial, (flag, count, address, word, label, text, behind))| {
+            let [low, high] = word.to_le_bytes();
+            let texts: [&[u8]; 3] = [b"", "三楼".as_bytes(), &[0xB6, 0xFE, 0, 0x20]];
+            let mut text = texts[text].to_vec();
+            text.resize(31, 0);
+            let body = match flag {
+                1 => vec![1, address, low, high],
+                2 => [&[1, address, 40, 7, 0, 2, 0, low, high], text.as_slice()].concat(),
+                _ => vec![low],
+            };
+            written(serial, command, source, &[&[flag, count], body.as_slice(), &label, &vec![7; behind]].concat())
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(config(20_000))]
+
+    /// What is told to be well is decoded as such; and two such records of one device with the same words differ in
+    /// their times alone.
+    #[test]
+    fn who_is_said_to_be_well_is_decoded_as_such(
+        frames in prop::array::uniform2(state_frame()),
+        any in any_frame(),
+        flip in prop::option::of(any::<prop::sample::Index>()),
+        byte in any::<u8>(),
+    ) {
+        let mut told: Vec<(String, Vec<u8>, Vec<Signal>)> = Vec::new();
+        for bytes in frames.into_iter().chain([any]) {
+            let mut bytes = bytes;
+            if let Some(flip) = flip {
+                let at = flip.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let mut name = "what was there".to_owned();
+            let Some(well) = says_well(Format::Gb26875, &bytes, &Options::default(), &mut name) else { continue };
+            let mut out = Vec::new();
+            decode(Format::Gb26875, &bytes, &Options::default(), &mut out);
+            let mut signals = Vec::new();
+            for one in out {
+                let Decoded::Signal(signal) = one else { panic!("{one:?}") };
+                let said = (&signal.device, signal.at_ms, signal.flaws);
+                prop_assert_eq!(said, (&name, Some(well.at_ms), Flaws::default()));
+                signals.push(Signal { at_ms: None, ..*signal });
+            }
+            let kinds: Vec<_> = signals.iter().map(|signal| signal.kind).collect();
+            prop_assert_eq!(kinds, [Kind::Restore, Kind::FaultRestore, Kind::IsolateRestore]);
+            for (other, words, others) in &told {
+                if *other == name && words == well.words {
+                    prop_assert_eq!(others, &signals);
+                }
+            }
+            told.push((name, well.words.to_vec(), signals));
+        }
+    }
+}
+
+#[test]
+fn who_is_well_is_told_by_one_whole_state_with_nothing_set() {
+    let label = [2, 58, 9, 26, 9, 12];
+    let unit = |body: &[u8]| [body, &label].concat();
+    for (unit, expected) in [
+        (unit(&[1, 1, 1, 3, 1, 0]), Some("gb:000000000379:1.3")),
+        (unit(&[1, 1, 1, 3, 2, 0]), None),
+        (unit(&[1, 1, 1, 3, 0, 0x20]), None),
+        (
+            unit(&[[2, 1, 1, 3, 40, 7, 0, 2, 0, 0, 0].as_slice(), &[0; 31]].concat()),
+            Some("gb:000000000379:1.3:00020007"),
+        ),
+        (unit(&[21, 1, 1]), Some("gb:000000000379")),
+        (unit(&[21, 1, 8]), None),
+        (vec![21, 1, 1, 0, 0, 0, 0, 0, 0], None),
+        (unit(&[3, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0]), None),
+        (vec![], None),
+    ] {
+        let bytes = written(1, 2, 0x379, &unit);
+        let mut name = String::new();
+        let well = says_well(Format::Gb26875, &bytes, &Options::default(), &mut name);
+        assert_eq!(well.map(|_| name.as_str()), expected, "{unit:?}");
+        let twice = [bytes.clone(), bytes].concat();
+        assert_eq!(says_well(Format::Gb26875, &twice, &Options::default(), &mut name), None, "{unit:?}");
     }
 }

@@ -29,6 +29,7 @@ pub mod progress;
 pub mod registries;
 pub mod service;
 pub mod sources;
+pub mod time_of_day;
 pub mod topics;
 pub mod worker;
 

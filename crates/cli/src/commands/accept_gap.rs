@@ -1,7 +1,6 @@
 //! `fenghuo accept-gap`: goes on behind records that are gone, with a record of who decided so.
 
 use std::io::{self, Write as _};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use fenghuo_engine::events::TopicPartition;
@@ -11,6 +10,7 @@ use fenghuo_model::time::Rfc3339;
 use super::run::{Chosen, on_signals};
 use crate::failure::{Failure, Outcome};
 use crate::locale::Locale;
+use fenghuo_engine::time_of_day;
 
 /// Shows what a stopped partition lacks, and accepts the loss, so that it goes on
 ///
@@ -71,8 +71,7 @@ pub fn execute(args: &Args, locale: &Locale) -> Result<Outcome, Failure> {
 }
 
 fn acceptance_of(gap: &Gap, by: &str) -> Acceptance {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let at_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let at_ms = time_of_day::now_ms();
     Acceptance {
         topic: gap.partition.topic.to_string(),
         partition: gap.partition.partition,

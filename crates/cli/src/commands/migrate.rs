@@ -1,7 +1,6 @@
 //! `fenghuo migrate`: the state follows its signals into other partitions and regions, with the group stopped.
 
 use std::io::{self, Write as _};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use fenghuo_engine::migrate::{Migration, Order, migrate};
@@ -9,6 +8,7 @@ use fenghuo_model::time::Rfc3339;
 
 use super::run::{Chosen, on_signals};
 use crate::failure::{Failure, Outcome};
+use fenghuo_engine::time_of_day;
 
 /// Shows what has to move after the number of partitions or a building's region has changed, and moves it
 ///
@@ -52,8 +52,7 @@ pub fn execute(args: &Args) -> Result<Outcome, Failure> {
 }
 
 fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Rfc3339(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).to_string()
+    Rfc3339(time_of_day::now_ms()).to_string()
 }
 
 /// What an operator needs to know, before and after.

@@ -33,15 +33,13 @@ pub struct Component {
 /// ```
 #[must_use]
 pub fn transmission_device(source: u64) -> String {
-    begun(source)
+    named(|name| write_transmission_device(source, name))
 }
 
 /// `gb:<source>:<system type>.<system address>`: a system.
 #[must_use]
 pub fn system(source: u64, system: System) -> String {
-    let mut name = begun(source);
-    push_system(system, &mut name);
-    name
+    named(|name| write_system(source, system, name))
 }
 
 /// `gb:<source>:<system type>.<system address>:<component address>`: a component; its type is not part of it.
@@ -53,11 +51,7 @@ pub fn system(source: u64, system: System) -> String {
 /// ```
 #[must_use]
 pub fn component(source: u64, component: Component) -> String {
-    let mut name = begun(source);
-    push_system(component.system, &mut name);
-    name.push(':');
-    push_hex(component.address.into(), 8, &mut name);
-    name
+    named(|name| write_component(source, component, name))
 }
 
 // Every frame names its device, so that the general way to format would be a third of what reading a frame costs.
@@ -65,14 +59,25 @@ pub fn component(source: u64, component: Component) -> String {
 /// Room for the longest name: `gb:`, 12 digits, `:255.255:`, 8 digits.
 const LONGEST: usize = 32;
 
-fn begun(source: u64) -> String {
+fn named(write: impl FnOnce(&mut String)) -> String {
     let mut name = String::with_capacity(LONGEST);
-    name.push_str("gb:");
-    push_hex(source & SOURCE_MASK, 12, &mut name);
+    write(&mut name);
     name
 }
 
-fn push_system(System { system_type, address }: System, name: &mut String) {
+pub(super) fn write_transmission_device(source: u64, name: &mut String) {
+    name.push_str("gb:");
+    push_hex(source & SOURCE_MASK, 12, name);
+}
+
+pub(super) fn write_component(source: u64, component: Component, name: &mut String) {
+    write_system(source, component.system, name);
+    name.push(':');
+    push_hex(component.address.into(), 8, name);
+}
+
+pub(super) fn write_system(source: u64, System { system_type, address }: System, name: &mut String) {
+    write_transmission_device(source, name);
     name.push(':');
     push_decimal(system_type, name);
     name.push('.');

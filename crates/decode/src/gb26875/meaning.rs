@@ -7,6 +7,7 @@ use fenghuo_model::{Kind, Sensor, Signal};
 use super::layout::{ADDRESS_LENGTH, COMMAND_AT, SERIAL_AT, SOURCE_AT, TIME_LENGTH, UNIT_AT, command, flag, number};
 use super::object::{Object, body_length};
 use super::{address, analog_type, component_type, state, time_label};
+use crate::life::Well;
 use crate::{Decoded, Options, Rejection};
 
 /// Appends what a frame says, given its bytes and where in the record they stand.
@@ -69,6 +70,40 @@ pub(super) fn signs_of_life(frame: &[u8]) -> Option<u32> {
             (is_whole && objects.all(is_one)).then_some((*count).into())
         }
     }
+}
+
+/// What a frame says, if it is that one device is well: one whole object of state with nothing set.
+pub(super) fn says_well<'r>(frame: &'r [u8], options: &Options, name: &mut String) -> Option<Well<'r>> {
+    let unit = &frame[UNIT_AT..frame.len() - 3];
+    let [type_flag, 1, object @ ..] = unit else { return None };
+    let body_length = body_length(*type_flag)?;
+    let is_said = !matches!(frame[COMMAND_AT], command::ACKNOWLEDGE | command::DENY);
+    let (body, label) = object.split_at_checked(body_length).filter(|_| is_said)?;
+    let at_ms = time_label::read(label, options.utc_offset_s)?;
+    let source = number(&frame[SOURCE_AT..SOURCE_AT + ADDRESS_LENGTH]);
+    let word = |at: usize| u16::from_le_bytes([body[at], body[at + 1]]);
+    let system = || address::System { system_type: body[0], address: body[1] };
+    let kinds = match *type_flag {
+        flag::SYSTEM_STATE => state::of_system(word(2)),
+        flag::COMPONENT_STATE => state::of_component(word(7)),
+        flag::DEVICE_STATE => state::of_transmission_device(body[0]),
+        _ => return None,
+    };
+    if kinds != state::NORMAL {
+        return None;
+    }
+    name.clear();
+    match *type_flag {
+        flag::SYSTEM_STATE => address::write_system(source, system(), name),
+        flag::COMPONENT_STATE => {
+            let address = u32::try_from(number(&body[3..7])).expect("four bytes");
+            let component = address::Component { system: system(), component_type: body[2], address };
+            address::write_component(source, component, name);
+        }
+        _ => address::write_transmission_device(source, name),
+    }
+    let words = &unit[..unit.len() - TIME_LENGTH];
+    Some(Well { words, at_ms })
 }
 
 /// A data unit of objects that are read.

@@ -22,6 +22,7 @@ pub use object::Object;
 
 use scan::Piece;
 
+use crate::life::Well;
 use crate::{Decoded, Options, Rejection};
 
 /// Appends what the frames of a record say, and why the bytes between them say nothing.
@@ -53,4 +54,9 @@ pub(crate) fn signs_of_life(bytes: &[u8]) -> Option<u32> {
         rest = after;
     }
     (!bytes.is_empty()).then_some(signals)
+}
+
+/// See [`crate::says_well`]: of a record of one frame.
+pub(crate) fn says_well<'r>(bytes: &'r [u8], options: &Options, name: &mut String) -> Option<Well<'r>> {
+    (scan::first_frame(bytes)? == bytes.len()).then(|| meaning::says_well(bytes, options, name)).flatten()
 }

@@ -19,7 +19,7 @@ const RESET: u16 = 1 << 13;
 const DEVICE_FAULTS: u16 = 0b111_1100;
 
 /// What a snapshot states where nothing is the matter.
-const NORMAL: [Option<Kind>; 4] = [Some(Kind::Restore), Some(Kind::FaultRestore), Some(Kind::IsolateRestore), None];
+pub(super) const NORMAL: Kinds = [Some(Kind::Restore), Some(Kind::FaultRestore), Some(Kind::IsolateRestore), None];
 
 /// The kinds of a snapshot in their order: one for each of fire, fault, isolate, supervisory that is set.
 type Kinds = [Option<Kind>; 4];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
@@ -30,6 +30,7 @@ use crate::kafka::{ANSWER_WAIT, EventConsumer, partition_count};
 use crate::kill_points;
 use crate::notes::Notes;
 use crate::sources::Rules;
+use crate::time_of_day;
 
 /// How long the queue is waited for while nothing else is to be done; orders wait as long.
 const QUEUE_WAIT: Duration = Duration::from_millis(20);
@@ -325,7 +326,7 @@ impl Holder {
             }
             self.tell(shard);
             let is_last_for_now = is_last || alone;
-            let (now_ms, time_of_day_ms) = (self.office.now_ms(), time_of_day_ms());
+            let (now_ms, time_of_day_ms) = (self.office.now_ms(), time_of_day::now_ms());
             let moment = Moment { now_ms, time_of_day_ms, taken, is_last: is_last_for_now };
             pace.write(shard, ledger, &moment)?;
             if is_last {
@@ -415,10 +416,4 @@ pub const fn pause_after(trouble: &Trouble) -> Duration {
         // Somebody has to do something first.
         Trouble::Gap { .. } | Trouble::Refused(_) | Trouble::Unusable(_) => Duration::from_secs(10),
     }
-}
-
-/// The one use of the time of day here: what the headers of decisions say of their publication; it decides nothing.
-fn time_of_day_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

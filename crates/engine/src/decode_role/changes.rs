@@ -17,10 +17,12 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
+use fenghuo_decode::Well;
 use fenghuo_model::{Kind, Policy, Registry, Signal};
 use hashbrown::HashTable;
 
-use super::ends::Ends;
+use super::devices::Devices;
+use super::ends;
 
 /// How long a state that does not change is held back: downstream it is seen to last.
 pub const AGAIN_AFTER_MS: i64 = 3_600_000;
@@ -31,8 +33,6 @@ const MOST_STATES: usize = 1_000_000;
 /// What a signal may speak of, as far as one may replace another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Aspect {
-    /// Whether it is faulty.
-    Fault,
     /// Whether it is reachable.
     Connection,
     /// Whatever else it reports; nothing takes it back.
@@ -45,7 +45,9 @@ enum Treatment {
     Forward,
     HoldBack,
     OnChange(Aspect),
-    IfItEnds,
+    /// As a state of the device that [`Devices`] know.
+    Fault,
+    End,
 }
 
 const fn treatment(kind: Kind) -> Treatment {
@@ -53,9 +55,9 @@ const fn treatment(kind: Kind) -> Treatment {
         Kind::Fire | Kind::Prealarm | Kind::Confirm | Kind::Clear | Kind::Acknowledge | Kind::Isolate => {
             Treatment::Forward
         }
-        Kind::IsolateRestore | Kind::Restore => Treatment::IfItEnds,
+        Kind::IsolateRestore | Kind::Restore => Treatment::End,
         Kind::Heartbeat | Kind::Reading => Treatment::HoldBack,
-        Kind::Fault | Kind::FaultRestore => Treatment::OnChange(Aspect::Fault),
+        Kind::Fault | Kind::FaultRestore => Treatment::Fault,
         Kind::Offline | Kind::Online => Treatment::OnChange(Aspect::Connection),
         Kind::Test | Kind::Silence | Kind::Supervisory | Kind::Tamper | Kind::LowBattery => {
             Treatment::OnChange(Aspect::Report(kind))
@@ -87,6 +89,8 @@ pub struct Origin<'r> {
     pub record_ms: Option<i64>,
     /// The latest time of any record of the partition before it, as far as that is known.
     pub latest_ms: i64,
+    /// How far before a record's time anything may have happened that a record of this topic says.
+    pub behind_ms: i64,
 }
 
 impl Origin<'_> {
@@ -112,7 +116,7 @@ pub struct HeldBack {
 pub struct Changes {
     states: HashTable<State>,
     hasher: foldhash::quality::RandomState,
-    ends: Ends,
+    devices: Devices,
 }
 
 impl Changes {
@@ -126,11 +130,11 @@ impl Changes {
         registry: &Registry,
     ) -> HeldBack {
         let mut released = Vec::new();
-        for signal in signals.iter().filter(|signal| Ends::may_matter_to(signal)) {
-            self.ends.begin(signal, policy, registry, &mut released);
+        for signal in signals.iter().filter(|signal| ends::may_matter_to(signal)) {
+            self.devices.begin(signal, policy, registry, &mut released);
         }
         // What a record says together is forwarded together: what ends there may be what begins there.
-        let may_hold = !signals.iter().any(|signal| Ends::may_matter_to(signal));
+        let may_hold = !signals.iter().any(|signal| ends::may_matter_to(signal));
         let mut held_back = HeldBack::default();
         signals.retain(|signal| {
             let is_forwarded = self.admit(signal, origin, policy, may_hold);
@@ -148,14 +152,28 @@ impl Changes {
         held_back
     }
 
+    /// See [`Devices::repeats`].
+    pub fn repeats(&mut self, device: &str, well: &Well<'_>, origin: Origin<'_>, policy: &Policy) -> bool {
+        self.devices.repeats(device, well, origin, policy)
+    }
+
+    /// See [`Devices::remember`].
+    pub fn remember(&mut self, device: &str, well: &Well<'_>) {
+        self.devices.remember(device, well);
+    }
+
     fn admit(&mut self, signal: &Signal, origin: Origin<'_>, policy: &Policy, may_hold: bool) -> bool {
         // Where records have no times, no hour passes, and a state that stays so comes once.
         let record_ms = origin.record_ms.unwrap_or_default();
         let aspect = match treatment(signal.kind) {
             Treatment::Forward => return true,
             Treatment::HoldBack => return false,
-            Treatment::IfItEnds => {
-                return !Ends::is_plain(signal) || self.ends.admit(signal, origin, policy, may_hold);
+            Treatment::End => {
+                return !ends::is_plain(signal) || self.devices.admit_end(signal, origin, policy, may_hold);
+            }
+            Treatment::Fault => {
+                let what = self.words(signal);
+                return self.devices.admit_fault(&signal.device, what, record_ms);
             }
             Treatment::OnChange(aspect) => aspect,
         };

@@ -5,6 +5,7 @@
 
 pub mod alignment;
 pub mod changes;
+mod devices;
 mod ends;
 mod following;
 pub mod held_back;
@@ -17,7 +18,7 @@ pub mod tick;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use fenghuo_decode::{Decoded, Options, Record, decode_record, signs_of_life};
+use fenghuo_decode::{Decoded, Format, Options, Record, decode_record, says_well, signs_of_life};
 use fenghuo_model::Signal;
 use fenghuo_model::registry::UNPLACED;
 use rdkafka::message::Message;
@@ -47,6 +48,9 @@ const LARGEST_SIGNAL_BYTES: usize = 1_000_000;
 
 /// How often the broker is asked how far all partitions are, where nothing waits for the answer.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A restore, a fault_restore and an isolate_restore.
+const WELL_SAYS: u64 = 3;
 
 /// How long after a tick the next answer makes another: a little less, so that none is left out.
 const TICK_AFTER: Duration = Duration::from_millis(800);
@@ -117,7 +121,9 @@ pub struct Decode {
     came_forward_at: Instant,
     trouble: Rarely,
     decoded: Vec<Decoded>,
-    /// Of these, the signals.
+    /// The device of a record that says that it is well.
+    device: String,
+    /// Of what was decoded, the signals.
     #[expect(clippy::vec_box, reason = "they come boxed, and are too large to be moved about")]
     said: Vec<Box<Signal>>,
 }
@@ -146,6 +152,7 @@ impl Decode {
             trouble: Rarely::default(),
             decoded: Vec::new(),
             said: Vec::new(),
+            device: String::new(),
         }
     }
 
@@ -212,6 +219,40 @@ impl Decode {
         }
     }
 
+    /// Appends what a record says, and why something of it is not taken.
+    #[expect(clippy::vec_box, reason = "they come boxed, and are too large to be moved about")]
+    fn decode(
+        &mut self,
+        format: Format,
+        raw: &Record<'_>,
+        people: bool,
+        said: &mut Vec<Box<Signal>>,
+        reasons: &mut Vec<String>,
+    ) {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let replaced = decode_record(format, raw, &self.rules.policy.clock, &self.options, &mut decoded);
+        self.counters.received_at_replaced += u64::from(replaced);
+        for one in decoded.drain(..) {
+            match one {
+                Decoded::Rejected(rejection) => {
+                    self.counters.rejected += 1;
+                    reasons.push(rejection.to_string());
+                }
+                Decoded::Signal(signal) => {
+                    self.count_flaws(&signal);
+                    match refusal::reason(&signal, people) {
+                        None => said.push(signal),
+                        Some(reason) => {
+                            self.counters.refused += 1;
+                            reasons.push(reason);
+                        }
+                    }
+                }
+            }
+        }
+        self.decoded = decoded;
+    }
+
     fn count_flaws(&mut self, signal: &Signal) {
         self.counters.unreadable_times += u64::from(signal.flaws.times);
         self.counters.unknown_sensors += u64::from(signal.flaws.sensors);
@@ -257,39 +298,33 @@ impl Task for Decode {
             self.counters.held_back_life += u64::from(signals);
             return;
         }
-        let source = format!("{}/{}/{}", record.topic(), record.partition(), record.offset());
-        let raw = Record { source: Some(&source), ..unnamed };
-        let mut decoded = std::mem::take(&mut self.decoded);
+        // What was forwarded says whether a normal state only repeats it.
+        let (topic, partition, offset, key) = (record.topic(), record.partition(), record.offset(), record.key());
+        let latest_ms = held.taken_ms.unwrap_or(i64::MIN);
         let clock = &self.rules.policy.clock;
-        let replaced = decode_record(format, &raw, clock, &self.options, &mut decoded);
-        self.counters.received_at_replaced += u64::from(replaced);
+        let behind_ms = if format.has_times_of_receipt() { 2 * clock.max_behind_ms } else { clock.max_behind_ms };
+        let origin = Origin { topic, partition, offset, key, record_ms: timestamp_ms, latest_ms, behind_ms };
+        let policy = &self.rules.policy;
+        let mut changes = held.shard.changes.as_mut();
+        let well = changes.as_ref().and_then(|_| says_well(format, bytes, &self.options, &mut self.device));
+        if let (Some(changes), Some(well)) = (&mut changes, &well)
+            && changes.repeats(&self.device, well, origin, policy)
+        {
+            self.counters.held_back_unchanged += WELL_SAYS;
+            return;
+        }
+        let source = format!("{topic}/{partition}/{offset}");
+        let raw = Record { source: Some(&source), ..unnamed };
         let mut reasons: Vec<String> = Vec::new();
         let mut said = std::mem::take(&mut self.said);
-        for one in decoded.drain(..) {
-            match one {
-                Decoded::Rejected(rejection) => {
-                    self.counters.rejected += 1;
-                    reasons.push(rejection.to_string());
-                }
-                Decoded::Signal(signal) => {
-                    self.count_flaws(&signal);
-                    match refusal::reason(&signal, people) {
-                        None => said.push(signal),
-                        Some(reason) => {
-                            self.counters.refused += 1;
-                            reasons.push(reason);
-                        }
-                    }
-                }
-            }
-        }
-        if let Some(changes) = &mut held.shard.changes {
-            let (topic, partition, offset, key) = (record.topic(), record.partition(), record.offset(), record.key());
-            let latest_ms = held.taken_ms.unwrap_or(i64::MIN);
-            let origin = Origin { topic, partition, offset, key, record_ms: timestamp_ms, latest_ms };
+        self.decode(format, &raw, people, &mut said, &mut reasons);
+        if let Some(changes) = changes {
             let held_back = changes.pass(&mut said, origin, &self.rules.policy, &self.rules.registry.registry);
             self.counters.held_back_life += held_back.life;
             self.counters.held_back_unchanged += held_back.unchanged;
+            if let Some(well) = &well {
+                changes.remember(&self.device, well);
+            }
         }
         for signal in said.drain(..) {
             let json = signal.to_json();
@@ -304,7 +339,6 @@ impl Task for Decode {
             }
         }
         self.said = said;
-        self.decoded = decoded;
         if !reasons.is_empty() {
             self.counters.dead_letters += 1;
             let reason = reasons.join("; ");

@@ -1,7 +1,7 @@
 //! What the correlate role had not taken when it was stopped: taken to the end as the service would have taken it, by
 //! the same shard, in the same transactions.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
@@ -15,6 +15,7 @@ use crate::correlate_role::pace::{Moment, Pace};
 use crate::correlate_role::shard::{Beginning, Incoming, Shard};
 use crate::gaps::{self, Gap};
 use crate::kafka::{ANSWER_WAIT, whole_reader};
+use crate::time_of_day;
 
 /// How long a partition may be silent before its end before reading it counts as failed.
 const SILENCE_LIMIT: Duration = Duration::from_secs(20);
@@ -89,7 +90,5 @@ impl Desk<'_> {
 
 /// So many were taken; no time passes, for nobody waits for these decisions more than for the others.
 fn moment(taken: usize, is_last: bool) -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time_of_day_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Moment { now_ms: 0, time_of_day_ms, taken, is_last }
+    Moment { now_ms: 0, time_of_day_ms: time_of_day::now_ms(), taken, is_last }
 }
