@@ -152,12 +152,12 @@ impl Changes {
         held_back
     }
 
-    /// See [`Devices::repeats`].
+    /// Whether a record only says, in the words of the one before, that a device is well, and all of that is held back.
     pub fn repeats(&mut self, device: &str, well: &Well<'_>, origin: Origin<'_>, policy: &Policy) -> bool {
         self.devices.repeats(device, well, origin, policy)
     }
 
-    /// See [`Devices::remember`].
+    /// A record was decoded, and passed here, that says only that a device is well.
     pub fn remember(&mut self, device: &str, well: &Well<'_>) {
         self.devices.remember(device, well);
     }
