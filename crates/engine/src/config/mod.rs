@@ -71,6 +71,8 @@ pub struct RawTopic {
 pub enum Forward {
     /// Whatever a decision may depend on, and of the rest what changes.
     Changes,
+    /// Of ends of isolations, too, only those that end one: where isolations come by their device's own raw partition.
+    News,
     /// All of them.
     All,
 }
@@ -79,6 +81,7 @@ impl Forward {
     fn from_word(word: &str) -> Option<Self> {
         match word {
             "changes" => Some(Self::Changes),
+            "news" => Some(Self::News),
             "all" => Some(Self::All),
             _ => None,
         }
@@ -160,7 +163,7 @@ fn build(settings: &mut Settings<'_>) -> Config {
     let raw = settings.raw_topics();
     check_topics_differ(settings, &raw);
     let utc_offset_s = parsed(settings, "utc_offset", parse_utc_offset, "is an offset such as \"+08:00\"");
-    let forward = parsed(settings, "decode.forward", Forward::from_word, "is \"changes\" or \"all\"");
+    let forward = parsed(settings, "decode.forward", Forward::from_word, "is \"changes\", \"news\" or \"all\"");
     let listen = "is an address such as \"127.0.0.1:9464\"";
     let http_listen = parsed(settings, "http.listen", |text| text.parse().ok(), listen);
     Config {

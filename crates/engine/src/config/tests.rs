@@ -129,7 +129,12 @@ fn what_is_wrong_is_said_with_its_place() {
             "the topic \"fenghuo.signals\" is named twice: by topics.signals and by [[raw]]",
         ),
         ("registry = \"r\"\n[http]\nlisten = \"9464\"", &[], &[], "`http.listen` is an address"),
-        ("registry = \"r\"\n[decode]\nforward = \"none\"", &[], &[], "`decode.forward` is \"changes\" or \"all\""),
+        (
+            "registry = \"r\"\n[decode]\nforward = \"none\"",
+            &[],
+            &[],
+            "`decode.forward` is \"changes\", \"news\" or \"all\"",
+        ),
         (
             "registry = \"r\"\n[kafka.properties]\n\"sasl.password_file\" = \"/does/not/exist\"",
             &[],

@@ -177,7 +177,8 @@ impl<'a> Correlation<'a> {
                 tracing::error!(topic = record.topic(), "a record came by the group's own queue");
                 Event::Quiet
             }
-            None => Event::Quiet,
+            // What the poll itself noted comes before anything that touches the assignment.
+            None => self.noted.next().unwrap_or(Event::Quiet),
         }
     }
 
@@ -212,9 +213,10 @@ impl<'a> Correlation<'a> {
         let is_stuck = |seat: &Seat| seat.calls.under_way() > STEP_WAIT + OVERDUE;
         while let Some(place) = self.seats.iter().position(is_stuck) {
             let seat = self.seats.swap_remove(place);
+            // Before anything else: it may come back any moment, and must not read what another one reads.
+            seat.let_go();
             let (partition, after) = (seat.partition.clone(), seat.calls.under_way());
             tracing::error!(%partition, ?after, "ALARM: a call of the client does not come back; another shard begins");
-            seat.let_go();
             if seat.is_reading {
                 self.answer(self.consumer().incremental_unassign(&list_of([&partition])));
             }

@@ -345,7 +345,10 @@ impl Holder {
         (mut wait, room): (Duration, usize),
     ) -> Result<(usize, bool), Trouble> {
         let mut taken = 0;
-        while let Some(read) = queue.next(wait) {
+        // Who was let go leaves the queue to another.
+        while self.ordered() != LET_GO
+            && let Some(read) = queue.next(wait)
+        {
             wait = Duration::ZERO;
             match read {
                 Ok(record) => {

@@ -47,9 +47,17 @@ impl Known {
 pub struct Devices {
     known: HashTable<Known>,
     hasher: foldhash::quality::RandomState,
+    /// Whether ends of isolations are held back.
+    holds_isolations: bool,
 }
 
 impl Devices {
+    /// That hold back ends of isolations too.
+    #[must_use]
+    pub fn and_ends_of_isolations() -> Self {
+        Self { holds_isolations: true, ..Self::default() }
+    }
+
     fn hash(&self, what: impl Hash) -> u64 {
         // None is that of no words.
         self.hasher.hash_one(what).max(NO_WORDS + 1)
@@ -85,6 +93,9 @@ impl Devices {
     /// Whether a plain end is to be forwarded, given where it comes from; if so, it counts as forwarded. `may_hold`:
     /// whether it may be held back at all.
     pub fn admit_end(&mut self, signal: &Signal, origin: Origin<'_>, policy: &Policy, may_hold: bool) -> bool {
+        if signal.kind == Kind::IsolateRestore && !self.holds_isolations {
+            return true;
+        }
         let at_ms = ends::event_time(signal, policy);
         let (Some(key), Some(record_ms), Some(at_ms)) = (origin.key, origin.record_ms, at_ms) else { return true };
         let said = Said { key: self.hash(key), record_ms, at_ms };

@@ -18,7 +18,10 @@
 //!
 //! All this holds for a device whose evidence comes by the raw partition by which it says that it is well. So it is
 //! asked of records with a key, which names the device or its gateway and so keeps it in one partition, and only as
-//! long as the device comes under the same one.
+//! long as the device comes under the same one. And it holds within one assignment: what was held back before it is not
+//! known. Of a restore that loses no fire: evidence that it would have ended lives on, at most for its window. Of an
+//! isolate_restore it may: whoever isolates a device by another partition isolates it until the next end that is
+//! forwarded. So those are held back only where the configuration says that nobody does (`forward = "news"`).
 
 use fenghuo_model::{Kind, Policy, Signal};
 
@@ -35,9 +38,11 @@ const NONE: i64 = i64::MIN;
 /// Whether a signal is a plain end: it says only that its device is well.
 #[must_use]
 pub fn is_plain(signal: &Signal) -> bool {
-    let Signal { id, building, location, until_ms, by, test, .. } = signal;
+    let Signal { id, building, location, until_ms, by, text, test, .. } = signal;
     let is_bare = id.is_none() && building.is_none() && location.is_none() && until_ms.is_none() && by.is_none();
-    matches!(signal.kind, Kind::Restore | Kind::IsolateRestore) && is_bare && !test
+    // A larger one may not be taken at all.
+    let is_short = text.as_ref().is_none_or(|text| text.len() < 10_000);
+    matches!(signal.kind, Kind::Restore | Kind::IsolateRestore) && is_bare && is_short && !test
 }
 
 /// Whether a signal is one to which ends may matter.
@@ -83,8 +88,10 @@ impl End {
     /// Forwards one, or, if it may be held back and can be, remembers it; whether it is forwarded.
     pub fn admit(&mut self, said: Said, origin: Origin<'_>, policy: &Policy, may_hold: bool) -> bool {
         if self.base_ms == NONE {
-            // A time of receipt may be ahead of the record's, and the device's of that.
-            let begun_ms = origin.latest_ms.max(said.record_ms) + 2 * policy.clock.max_ahead_ms;
+            // A time of receipt may be ahead of the record's, and the device's of that. What is read again after a
+            // restart is dropped downstream: it settles nothing, and lies so far behind at most.
+            let slack_ms = 2 * policy.clock.max_ahead_ms + policy.clock.max_behind_ms;
+            let begun_ms = origin.latest_ms.max(said.record_ms).saturating_add(slack_ms).max(self.begun_ms);
             *self = Self { base_ms: said.at_ms, begun_ms, ..Self::default() };
         } else if may_hold && self.can_hold(said, origin, policy) {
             self.hold(said.at_ms);
@@ -103,9 +110,13 @@ impl End {
         // Records may change places, by so much at most as clocks may be ahead.
         let reached_ms = origin.latest_ms.max(said.record_ms) - origin.behind_ms - policy.clock.max_ahead_ms;
         self.base_ms != NONE && self.key == said.key && is_recent && self.is_settled(said.at_ms) && {
-            let is_free = |after: i32| after == EMPTY || self.base_ms + i64::from(after) < reached_ms;
+            // The earliest gives way if it and the one after it are out of reach: then the last that is stays, which
+            // evidence of that time may ask for.
+            let is_out = |after: i32| after == EMPTY || self.base_ms + i64::from(after) < reached_ms;
+            let out = self.held.iter().filter(|after| is_out(**after)).count();
+            let has_room = self.held.contains(&EMPTY) || out > 1;
             let after = i32::try_from(said.at_ms - self.base_ms);
-            after.is_ok_and(|after| self.is_held(after) || self.held.iter().copied().any(is_free))
+            after.is_ok_and(|after| self.is_held(after) || has_room)
         }
     }
 

@@ -272,7 +272,12 @@ impl Task for Decode {
         self.tick.begin(partition, passage);
         let raw = self.raw.iter().find(|raw| *raw.topic == *partition.topic);
         let raw = raw.expect("only topics that are subscribed are assigned").clone();
-        Inflow { raw, changes: (self.forward == Forward::Changes).then(Changes::default) }
+        let changes = match self.forward {
+            Forward::All => None,
+            Forward::Changes => Some(Changes::default()),
+            Forward::News => Some(Changes::and_ends_of_isolations()),
+        };
+        Inflow { raw, changes }
     }
 
     fn passage_of(&self, partition: &TopicPartition) -> Option<Passage> {

@@ -1,5 +1,6 @@
 //! What the change filter forwards, and that no decision depends on the rest.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fenghuo_correlate::Correlator;
@@ -7,7 +8,7 @@ use fenghuo_decode::gb26875::address::{Component, System};
 use fenghuo_decode::gb26875::frame::Head;
 use fenghuo_decode::gb26875::{self, Object};
 use fenghuo_decode::{Decoded, Format, Options, Record, decode_record, says_well};
-use fenghuo_model::{Input, Tick};
+use fenghuo_model::{Decision, Input, Tick};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -80,9 +81,9 @@ fn changes_are_forwarded_and_nothing_that_repeats() {
             "ends too",
             &[
                 ("a", Restore, "", 0, true),
-                ("a", Restore, "", 3, true),
-                ("a", Restore, "", 62, false),
-                ("a", Restore, "", 63, true),
+                ("a", Restore, "", 5, true),
+                ("a", Restore, "", 64, false),
+                ("a", Restore, "", 65, true),
             ],
         ),
     ];
@@ -102,7 +103,7 @@ fn what_decisions_may_depend_on_is_forwarded_each_time() {
     let mut changes = Changes::default();
     for kind in Kind::ALL {
         let mut signal = Signal::new("a", *kind);
-        let admitted = [0, 200_000, 200_001].map(|record_ms| {
+        let admitted = [0, 300_000, 300_001].map(|record_ms| {
             signal.at_ms = Some(record_ms);
             admits(&mut changes, &signal, record_ms)
         });
@@ -110,7 +111,8 @@ fn what_decisions_may_depend_on_is_forwarded_each_time() {
             Kind::Heartbeat | Kind::Reading => [false; 3],
             Fire | Kind::Prealarm | Isolate => [true; 3],
             _ if kind.is_by_people() => [true; 3],
-            Restore | IsolateRestore => [true, true, false],
+            Restore => [true, true, false],
+            IsolateRestore => [true; 3],
             _ => [true, false, false],
         };
         assert_eq!(admitted, expected, "{kind}");
@@ -215,7 +217,7 @@ const ENDS: [(&str, &[Said<'_>]); 7] = [
 #[test]
 fn an_end_is_held_back_where_it_ends_nothing_and_released_where_it_comes_to() {
     for (what, rows) in ENDS {
-        let mut changes = Changes::default();
+        let mut changes = Changes::and_ends_of_isolations();
         let mut say = |kind: Kind, at_s: i64| {
             let at_ms = Some(at_s * 1_000);
             let signal = Signal { at_ms, received_at_ms: at_ms, ..Signal::new("D1", kind) };
@@ -223,8 +225,8 @@ fn an_end_is_held_back_where_it_ends_nothing_and_released_where_it_comes_to() {
             passed.iter().map(|signal| (signal.kind, signal.at_ms.unwrap() / 1_000)).collect::<Vec<_>>()
         };
         for kind in [Restore, IsolateRestore] {
-            // Two minutes long, something from before may have begun.
-            assert_eq!([say(kind, -1_000).len(), say(kind, -900).len()], [1, 1]);
+            // Four minutes long, something from before may have begun.
+            assert_eq!([say(kind, -1_000).len(), say(kind, -800).len()], [1, 1]);
         }
         for (kind, at_s, expected) in rows {
             assert_eq!(say(*kind, *at_s), *expected, "{what}: {kind} of {at_s}");
@@ -251,7 +253,7 @@ fn only_a_plain_end_under_the_same_key_is_held_back() {
     for (what, signal, keys, expected) in rows {
         let mut changes = Changes::default();
         let [first, second] = keys;
-        let passed = [(first, 0), (first, 200_000), (second, 400_000)].map(|(key, at_ms)| {
+        let passed = [(first, 0), (first, 300_000), (second, 600_000)].map(|(key, at_ms)| {
             let mut signals = vec![Box::new(Signal { at_ms: Some(at_ms), ..signal.clone() })];
             let record_ms = Some(at_ms);
             let origin = Origin {
@@ -273,7 +275,7 @@ fn only_a_plain_end_under_the_same_key_is_held_back() {
 #[test]
 fn what_is_released_stands_behind_the_record_before_and_before_its_own() {
     let (policy, registry) = (Policy::default(), Registry::from_json_lines("r", REGISTRY.as_bytes()).unwrap());
-    let mut changes = Changes::default();
+    let mut changes = Changes::and_ends_of_isolations();
     let mut say = |offset: i64, said: &[(Kind, i64)]| {
         let record_ms = said.iter().map(|(_, at_s)| at_s * 1_000).max();
         let signal = |(kind, at_s): &(Kind, i64)| {
@@ -294,7 +296,7 @@ fn what_is_released_stands_behind_the_record_before_and_before_its_own() {
         changes.pass(&mut signals, origin, &policy, &registry);
         signals.into_iter().map(|signal| (signal.kind, signal.source)).collect::<Vec<_>>()
     };
-    for (offset, at_s) in [(6, 0), (7, 210)] {
+    for (offset, at_s) in [(6, -200), (7, 210)] {
         assert_eq!(say(offset, &[(Restore, at_s), (IsolateRestore, at_s)]).len(), 2);
     }
     assert_eq!(say(8, &[(Restore, 230), (IsolateRestore, 215)]), []);
@@ -345,6 +347,80 @@ fn signals() -> impl Strategy<Value = Vec<Signal>> {
     })
 }
 
+/// The policy with a neighbourhood rule, or without; whether prealarms are evidence.
+fn policy(prealarms: bool, near: bool) -> Arc<Policy> {
+    let kinds = if prealarms { "kinds = [\"fire\", \"prealarm\"]\n" } else { "" };
+    let rule = "[[rule]]\nid = \"near\"\nwindow = \"180s\"\nradius_m = 150.0\nmin_buildings = 2\n";
+    let rule = if near { rule } else { "" };
+    let text = format!("[[rule]]\nid = \"two\"\nwindow = \"120s\"\nmin_locations = 2\n{kinds}{rule}");
+    Arc::new(Policy::from_toml("p", &text).unwrap())
+}
+
+fn decided(registry: &Arc<Registry>, policy: &Arc<Policy>, inputs: impl IntoIterator<Item = Input>) -> Vec<Decision> {
+    let mut correlator = Correlator::new(Arc::clone(registry), Arc::clone(policy));
+    let mut decisions = Vec::new();
+    for input in inputs {
+        let _ = correlator.take(&input, &mut decisions);
+    }
+    correlator.drain(&mut decisions);
+    decisions
+}
+
+/// What is forwarded of signals, a tick in the place of each that is held back; isolations that come `elsewhere` do not
+/// pass the filter, and at signal `anew` a new assignment begins.
+fn forwarded(
+    (signals, elsewhere): (&[Signal], &[bool]),
+    new: fn() -> Changes,
+    anew: Option<usize>,
+    (registry, policy): (&Registry, &Policy),
+) -> Vec<Input> {
+    let mut changes = new();
+    let mut latest_ms = i64::MIN;
+    let mut inputs = Vec::new();
+    for (number, (signal, elsewhere)) in signals.iter().zip(elsewhere).enumerate() {
+        if anew == Some(number) {
+            changes = new();
+        }
+        let record_ms = signal.received_at_ms.unwrap();
+        let mut passed = vec![Box::new(signal.clone())];
+        if signal.kind != Isolate || !elsewhere {
+            let (topic, key, record_ms) = ("raw", Some(&b"k"[..]), Some(record_ms));
+            let origin = Origin { topic, partition: 0, offset: 1, key, record_ms, latest_ms, behind_ms: 240_000 };
+            changes.pass(&mut passed, origin, policy, registry);
+        }
+        latest_ms = latest_ms.max(record_ms);
+        passed.iter_mut().for_each(|signal| signal.source = None);
+        let device = registry.device_by_name(&signal.device);
+        let region = registry.building_of(signal, device).filter(|_| passed.is_empty());
+        inputs.extend(passed.into_iter().map(Input::Signal));
+        inputs.extend(region.map(|(building, _)| {
+            Input::Tick(Tick { at_ms: record_ms, region: Some(registry.region_of(building).to_string()) })
+        }));
+    }
+    inputs
+}
+
+/// An isolation of another partition and an end of the same time have no order: it happened a little earlier.
+fn apart(mut signals: Vec<Signal>, elsewhere: &[bool]) -> Vec<Signal> {
+    for (signal, elsewhere) in signals.iter_mut().zip(elsewhere) {
+        let is_elsewhere = *elsewhere && signal.kind == Isolate;
+        signal.at_ms = signal.at_ms.map(|at_ms| at_ms - i64::from(is_elsewhere));
+    }
+    signals
+}
+
+fn inputs_of(signals: &[Signal]) -> impl Iterator<Item = Input> {
+    signals.iter().cloned().map(|signal| Input::Signal(Box::new(signal)))
+}
+
+/// The buildings for which a rule has held.
+fn confirmed(decisions: &[Decision]) -> BTreeSet<String> {
+    let values = decisions.iter().map(|decision| serde_json::to_value(decision).unwrap());
+    let buildings = values.flat_map(|value| value["buildings"].as_array().cloned().unwrap_or_default());
+    let held = buildings.filter(|building| building["confirmed"] == true);
+    held.map(|building| building["id"].as_str().unwrap().to_owned()).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2_000, rng_seed: RngSeed::Fixed(99), failure_persistence: None, ..ProptestConfig::default()
@@ -354,46 +430,39 @@ proptest! {
     /// isolations come by another raw partition.
     #[test]
     fn decisions_are_those_of_a_tick_in_its_place(
-        signals in signals(), prealarms in any::<bool>(), elsewhere in prop::collection::vec(any::<bool>(), 100)
+        signals in signals(),
+        prealarms in any::<bool>(),
+        elsewhere in prop::collection::vec(any::<bool>(), 100),
+        news in any::<bool>(),
     ) {
         let registry = Arc::new(Registry::from_json_lines("r", REGISTRY.as_bytes()).unwrap());
-        let kinds = if prealarms { "kinds = [\"fire\", \"prealarm\"]\n" } else { "" };
-        let near = "[[rule]]\nid = \"near\"\nwindow = \"180s\"\nradius_m = 150.0\nmin_buildings = 2\n";
-        let text = format!("[[rule]]\nid = \"two\"\nwindow = \"120s\"\nmin_locations = 2\n{kinds}{near}");
-        let policy = Arc::new(Policy::from_toml("p", &text).unwrap());
-        let decided = |inputs: &mut dyn Iterator<Item = Input>| {
-            let mut correlator = Correlator::new(Arc::clone(&registry), Arc::clone(&policy));
-            let mut decisions = Vec::new();
-            for input in inputs {
-                let _ = correlator.take(&input, &mut decisions);
-            }
-            correlator.drain(&mut decisions);
-            decisions.iter().map(fenghuo_model::Decision::to_json).collect::<Vec<_>>()
-        };
-        // An isolation of another partition and an end of the same time have no order.
-        let mut signals = signals;
-        for (signal, elsewhere) in signals.iter_mut().zip(&elsewhere) {
-            let is_elsewhere = *elsewhere && signal.kind == Isolate;
-            signal.at_ms = signal.at_ms.map(|at_ms| at_ms - i64::from(is_elsewhere));
-        }
-        let all = decided(&mut signals.iter().cloned().map(|signal| Input::Signal(Box::new(signal))));
-        let mut changes = Changes::default();
-        let filtered = decided(&mut signals.iter().zip(&elsewhere).flat_map(|(signal, elsewhere)| {
-            let record_ms = signal.received_at_ms.unwrap();
-            let mut passed = vec![Box::new(signal.clone())];
-            if signal.kind != Isolate || !elsewhere {
-                let origin = Origin { topic: "raw", partition: 0, offset: 1, key: Some(b"k"), record_ms: Some(record_ms), latest_ms: i64::MIN, behind_ms: 240_000 };
-                changes.pass(&mut passed, origin, &policy, &registry);
-            }
-            passed.iter_mut().for_each(|signal| signal.source = None);
-            let device = registry.device_by_name(&signal.device);
-            let region = registry.building_of(signal, device).filter(|_| passed.is_empty());
-            let tick = region.map(|(building, _)| {
-                Input::Tick(Tick { at_ms: record_ms, region: Some(registry.region_of(building).to_string()) })
-            });
-            passed.into_iter().map(Input::Signal).chain(tick).collect::<Vec<_>>()
-        }));
-        prop_assert_eq!(all, filtered);
+        let policy = policy(prealarms, true);
+        let signals = apart(signals, &elsewhere);
+        let new = if news { Changes::and_ends_of_isolations } else { Changes::default };
+        let all = decided(&registry, &policy, inputs_of(&signals));
+        let inputs = forwarded((&signals, &elsewhere), new, None, (&registry, &policy));
+        let filtered = decided(&registry, &policy, inputs);
+        let json = |decisions: &[Decision]| decisions.iter().map(Decision::to_json).collect::<Vec<_>>();
+        prop_assert_eq!(json(&all), json(&filtered));
+    }
+
+    /// A new assignment knows nothing of what was held back before it: evidence may live longer for that, and no fire
+    /// is lost.
+    #[test]
+    fn a_new_assignment_loses_no_fire(
+        signals in signals(),
+        prealarms in any::<bool>(),
+        elsewhere in prop::collection::vec(any::<bool>(), 100),
+        anew in any::<prop::sample::Index>(),
+    ) {
+        let registry = Arc::new(Registry::from_json_lines("r", REGISTRY.as_bytes()).unwrap());
+        let policy = policy(prealarms, false);
+        let signals = apart(signals, &elsewhere);
+        let all = confirmed(&decided(&registry, &policy, inputs_of(&signals)));
+        let anew = Some(anew.index(signals.len()));
+        let inputs = forwarded((&signals, &elsewhere), Changes::default, anew, (&registry, &policy));
+        let filtered = confirmed(&decided(&registry, &policy, inputs));
+        prop_assert!(filtered.is_superset(&all), "{:?} of {:?}", filtered, all);
     }
 }
 
@@ -420,9 +489,10 @@ proptest! {
     #[test]
     fn what_passes_undecoded_would_have_been_held_back(steps in prop::collection::vec(
         (0..2u64, prop::sample::select(STATES.to_vec()), 0..8usize, 0..60i64, 0..70i64, 0..40u8), 1..80
-    )) {
+    ), news in any::<bool>()) {
         let (policy, registry) = (Policy::default(), Registry::from_json_lines("r", REGISTRY.as_bytes()).unwrap());
-        let (mut quick, mut slow) = (Changes::default(), Changes::default());
+        let new = if news { Changes::and_ends_of_isolations } else { Changes::default };
+        let (mut quick, mut slow) = (new(), new());
         let mut now_ms = 1_795_312_682_000;
         let mut name = String::new();
         for (number, (source, state, text, after_s, late_s, key)) in steps.into_iter().enumerate() {
@@ -464,7 +534,7 @@ proptest! {
 #[test]
 fn a_device_that_stays_well_in_the_same_words_is_not_decoded_again() {
     let (policy, registry) = (Policy::default(), Registry::from_json_lines("r", REGISTRY.as_bytes()).unwrap());
-    let mut changes = Changes::default();
+    let mut changes = Changes::and_ends_of_isolations();
     let mut say = |state: u16, text: &str, at_s: i64| {
         let at_ms = 1_795_312_682_000 + at_s * 1_000;
         let bytes = frame(1, state, text, at_ms);
@@ -490,7 +560,7 @@ fn a_device_that_stays_well_in_the_same_words_is_not_decoded_again() {
     // At first something may have begun; a fault and other words are news; what burned ends.
     let rows = [
         (1, "a", 0, Some(3)),
-        (1, "a", 200, Some(2)),
+        (1, "a", 250, Some(2)),
         (1, "a", 260, None),
         (0, "a", 320, Some(0)),
         (0, "a", 380, None),
