@@ -10,9 +10,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Later than any disorder of times of receipt within a raw partition.
-const MUCH_LATER_MS: i64 = 300_000;
-
 /// Where a signal came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source<'s> {
@@ -93,11 +90,7 @@ impl Replays {
             return Fate::New;
         };
         let is_above = (source.offset, source.index) > (mark.offset, mark.index);
-        // What the decode role held back the first time may have been received later than what it sent, by little, and
-        // stands not far before it; a topic that was made again begins at 0.
-        let later_ms = received_ms.saturating_sub(mark.received_ms);
-        let is_new_topic = later_ms > MUCH_LATER_MS || (later_ms > 0 && source.offset <= mark.offset / 2);
-        if !is_above && !is_new_topic {
+        if !is_above && received_ms <= mark.received_ms {
             return Fate::Replayed;
         }
         let received_ms = received_ms.max(mark.received_ms);
@@ -192,15 +185,10 @@ mod tests {
             // Out of order in time, in order in the log.
             ("raw.x/0/6", Some(8), Fate::New),
             ("raw.x/0/5", Some(10), Fate::Replayed),
-            // Held back the first time, and received a little later than what was sent after it.
-            ("raw.x/0/4", Some(12), Fate::Replayed),
-            ("raw.x/0/4", Some(300_011), Fate::NewTopic),
-            ("raw.x/0/5/9", Some(300_011), Fate::New),
-            ("raw.x/0/6", Some(300_011), Fate::New),
             // The topic was made again.
-            ("raw.x/0/0", Some(300_012), Fate::NewTopic),
-            ("raw.x/0/0", Some(300_012), Fate::Replayed),
-            ("raw.x/0/1", Some(300_012), Fate::New),
+            ("raw.x/0/0", Some(11), Fate::NewTopic),
+            ("raw.x/0/0", Some(11), Fate::Replayed),
+            ("raw.x/0/1", Some(11), Fate::New),
         ] {
             assert_eq!(replays.take(source(text), received_ms), fate, "{text}");
         }
