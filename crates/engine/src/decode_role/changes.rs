@@ -10,8 +10,8 @@
 //! - A state is held back if it repeats what its device last said of the same aspect (faults; the connection; each
 //!   other kind is one of its own) in the same words, and that was forwarded less than [`AGAIN_AFTER_MS`] of record
 //!   time ago.
-//! - The end of an alarm is held back if it ends nothing, and released when it comes to (`ends.rs`); that of an isolation
-//!   only if asked for.
+//! - The end of an alarm is held back if it ends nothing, and released when it comes to (`ends.rs`); that of an
+//!   isolation only if asked for.
 //!
 //! The memory belongs to one assignment of one raw partition: a partition that is begun again, after a revocation or
 //! because something could not be delivered, begins with none, and what is not known is forwarded.
