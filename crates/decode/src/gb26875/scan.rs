@@ -39,6 +39,7 @@ enum Failure {
 }
 
 /// The length of the frame that begins with these bytes.
+#[inline]
 fn frame_length(bytes: &[u8]) -> Result<usize, Failure> {
     let left = bytes.len();
     if left < UNIT_AT {
@@ -65,6 +66,7 @@ fn frame_length(bytes: &[u8]) -> Result<usize, Failure> {
 }
 
 /// The length of the frame with which the bytes begin, if one does.
+#[inline]
 pub(super) fn first_frame(bytes: &[u8]) -> Option<usize> {
     bytes.starts_with(&START_MARK).then(|| frame_length(bytes).ok()).flatten()
 }
