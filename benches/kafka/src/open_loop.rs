@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use fenghuo_engine::time_of_day::now_ms;
 use fenghuo_model::Kind;
 use fenghuo_sinks::RawProducer;
 use fenghuo_sinks::raw::RawError;
@@ -13,7 +14,6 @@ use fenghuo_tests::trouble::Trouble;
 
 use crate::city::{City, Pair};
 use crate::load::json;
-use fenghuo_engine::time_of_day::now_ms;
 
 /// What is sent, and how fast.
 #[derive(Debug, Clone, Copy)]

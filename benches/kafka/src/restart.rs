@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fenghuo_benches::table::Report;
+use fenghuo_engine::time_of_day::now_ms;
 use fenghuo_tests::processes::Member;
 use fenghuo_tests::trouble::Trouble;
 use serde_json::Value;
@@ -16,7 +17,6 @@ use crate::open_loop::{Meant, Plan, Sender, send};
 use crate::stand::{Rules, Stand, ended};
 use crate::usage::load;
 use crate::watch::{Seen, Watch};
-use fenghuo_engine::time_of_day::now_ms;
 
 /// Records a second meanwhile, and every how many of them is a fire.
 const RATE: u32 = 500;

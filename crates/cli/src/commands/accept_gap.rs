@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use clap::Args as ClapArgs;
 use fenghuo_engine::events::TopicPartition;
 use fenghuo_engine::gaps::{Acceptance, Gap, Look, accept, look};
+use fenghuo_engine::time_of_day;
 use fenghuo_model::time::Rfc3339;
 
 use super::run::{Chosen, on_signals};
 use crate::failure::{Failure, Outcome};
 use crate::locale::Locale;
-use fenghuo_engine::time_of_day;
 
 /// Shows what a stopped partition lacks, and accepts the loss, so that it goes on
 ///

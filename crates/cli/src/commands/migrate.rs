@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 
 use clap::Args as ClapArgs;
 use fenghuo_engine::migrate::{Migration, Order, migrate};
+use fenghuo_engine::time_of_day;
 use fenghuo_model::time::Rfc3339;
 
 use super::run::{Chosen, on_signals};
 use crate::failure::{Failure, Outcome};
-use fenghuo_engine::time_of_day;
 
 /// Shows what has to move after the number of partitions or a building's region has changed, and moves it
 ///

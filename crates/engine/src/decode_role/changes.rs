@@ -159,6 +159,12 @@ impl Changes {
         held_back
     }
 
+    /// Whether any record may be one that [`Self::repeats`]: where ends of isolations are forwarded, none is.
+    #[must_use]
+    pub const fn may_repeat(&self) -> bool {
+        self.devices.holds_isolations()
+    }
+
     /// Whether a record only says, in the words of the one before, that a device is well, and all of that is held back.
     pub fn repeats(&mut self, device: &str, well: &Well<'_>, origin: Origin<'_>, policy: &Policy) -> bool {
         self.devices.repeats(device, well, origin, policy)

@@ -58,6 +58,12 @@ impl Devices {
         Self { holds_isolations: true, ..Self::default() }
     }
 
+    /// Whether they do.
+    #[must_use]
+    pub const fn holds_isolations(&self) -> bool {
+        self.holds_isolations
+    }
+
     fn hash(&self, what: impl Hash) -> u64 {
         // None is that of no words.
         self.hasher.hash_one(what).max(NO_WORDS + 1)

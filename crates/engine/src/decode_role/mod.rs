@@ -311,7 +311,8 @@ impl Task for Decode {
         let origin = Origin { topic, partition, offset, key, record_ms: timestamp_ms, latest_ms, behind_ms };
         let policy = &self.rules.policy;
         let mut changes = held.shard.changes.as_mut();
-        let well = changes.as_ref().and_then(|_| says_well(format, bytes, &self.options, &mut self.device));
+        let may_repeat = changes.as_ref().is_some_and(|changes| changes.may_repeat());
+        let well = may_repeat.then(|| says_well(format, bytes, &self.options, &mut self.device)).flatten();
         if let (Some(changes), Some(well)) = (&mut changes, &well)
             && changes.repeats(&self.device, well, origin, policy)
         {
