@@ -2,9 +2,9 @@
 //! is refused.
 
 use std::fs;
-use std::sync::Arc;
 
 use fenghuo_model::decision::{BuildingEntry, Decision, DecisionKind, EvidenceEntry, IncidentState};
+use fenghuo_model::shared::Shared;
 use fenghuo_model::time::Rfc3339;
 use fenghuo_model::{Kind, Policy, Premises, Registry, Sensor, Signal, policy};
 use fenghuo_schemas::{NAMES, faults, faults_by, schema};
@@ -207,7 +207,7 @@ fn decision(kind: DecisionKind, sparse: bool) -> Decision {
         device: is_unplaced.then(|| "D1".to_owned()),
         decided_at: Rfc3339(0),
         policy: Policy::default().hash().to_owned(),
-        evidence: vec![Arc::new(EvidenceEntry {
+        evidence: vec![Shared::from(EvidenceEntry {
             device: "D1".to_owned(),
             building: optional("B1").filter(|_| !is_unplaced),
             location: "3F".to_owned(),
@@ -241,7 +241,7 @@ fn state(kind: DecisionKind, sparse: bool) -> IncidentState {
     };
     IncidentState {
         place: "B1".to_owned(),
-        buildings: vec![Arc::new(building)],
+        buildings: vec![building.into()],
         rule: confirmed.then(|| "two-locations".to_owned()),
         fire_at: Rfc3339(0),
         satisfied_at: confirmed.then_some(Rfc3339(0)),

@@ -114,7 +114,7 @@ fn transaction(random: &mut Random, number: usize, is_to_fail: bool) -> Transact
             target: random.pick_weighted(&[(3, Target::Dispatch), (2, Target::Watch), (1, Target::DeadLetter)]),
             key: Some(id.clone().into_bytes()),
             payload,
-            headers: vec![("ce_id".to_owned(), id.into_bytes())],
+            headers: vec![("ce_id".into(), id.into())],
         }
     };
     let mut messages: Vec<_> = (0..random.between(0, 5)).map(|place| message(random, place, 0)).collect();
@@ -130,6 +130,7 @@ fn transaction(random: &mut Random, number: usize, is_to_fail: bool) -> Transact
     let mut ends = |most| (0..random.between(0, most)).map(|_| random.between(0, 1 << 40)).collect();
     let ends = Arc::new(Ends { dispatch: ends(6), watch: ends(6) });
     let mark = random.chance(80).then(|| Mark { written_ms: random.between(0, 1 << 45), ends });
+    let messages = messages.into_iter().map(Arc::new).collect();
     Transaction { next_offset: i64::try_from(number).unwrap() * 10, messages, state, mark }
 }
 
@@ -229,14 +230,14 @@ fn the_tail_is_whole_while_others_write() {
     for number in 0..20 {
         let decision = |place: usize| {
             let id = format!("{number}/{place}");
-            Message {
+            Arc::new(Message {
                 target: Target::Dispatch,
                 key: Some(id.clone().into_bytes()),
                 payload: vec![b'x'; 2_000],
-                headers: vec![("ce_id".to_owned(), id.into_bytes())],
-            }
+                headers: vec![("ce_id".into(), id.into())],
+            })
         };
-        let messages: Vec<Message> = (0..1_000).map(decision).collect();
+        let messages: Vec<Arc<Message>> = (0..1_000).map(decision).collect();
         expected.extend(messages.iter().map(|message| message.header("ce_id").unwrap().to_owned()));
         ledger.commit(&Transaction { next_offset: number, messages, ..Transaction::default() }).unwrap();
     }

@@ -100,7 +100,7 @@ fn second_hop(args: &Args) -> Result<(), Trouble> {
     let mut producers: Vec<BaseProducer> = Vec::new();
     for number in 0..IDS {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &args.at).set("linger.ms", "0").set("retry.backoff.ms", "1");
+        config.set("bootstrap.servers", &args.at).set("linger.ms", "2").set("retry.backoff.ms", "1");
         config
             .set("transactional.id", format!("echo.{}.{number}", args.signals))
             .set("transaction.timeout.ms", "10000");
@@ -132,7 +132,8 @@ fn second_hop(args: &Args) -> Result<(), Trouble> {
         producer.send_offsets_to_transaction(&offsets, &member, STEP_WAIT)?;
         let began = Instant::now();
         while producer.in_flight_count() > 0 && began.elapsed() < STEP_WAIT {
-            producer.poll(Duration::from_micros(200));
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(Duration::from_micros(250));
         }
         producer.commit_transaction(STEP_WAIT)?;
     }

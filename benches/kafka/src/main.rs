@@ -2,10 +2,10 @@
 //! run.
 //!
 //! This file is the table of contents: what is measured, in which order, and how large. Each measurement is a file:
-//! [`throughput`] (city mix, frames, storm, scale-out), [`latency`], [`restart`]. What they stand on is in [`stand`]
-//! (broker, topics, configurations), [`city`] (registry), [`load`] (what is sent) and [`usage`] (processor time); what
-//! they are held against is in [`floor`] and [`echo`], and what was decided in [`oracle`]. `benches/README.md` says
-//! what each line means.
+//! [`throughput`] (city mix, frames, storm, scale-out), [`latency`], [`restart`], and [`shard`], which needs no broker.
+//! What they stand on is in [`stand`] (broker, topics, configurations), [`city`] (registry), [`load`] (what is sent)
+//! and [`usage`] (processor time); what they are held against is in [`floor`] and [`echo`], and what was decided in
+//! [`oracle`]. `benches/README.md` says what each line means.
 
 mod city;
 mod echo;
@@ -16,6 +16,7 @@ mod load;
 mod open_loop;
 mod oracle;
 mod restart;
+mod shard;
 mod stand;
 mod throughput;
 mod usage;
@@ -93,10 +94,13 @@ pub enum What {
     Restart,
     /// Eight partitions, one member and four
     ScaleOut,
+    /// A storm through the windows of a partition without a broker
+    Shard,
 }
 
 impl What {
-    const ALL: [Self; 6] = [Self::Mix, Self::Frames, Self::Storm, Self::Latency, Self::Restart, Self::ScaleOut];
+    const ALL: [Self; 7] =
+        [Self::Mix, Self::Frames, Self::Storm, Self::Latency, Self::Restart, Self::ScaleOut, Self::Shard];
 }
 
 /// How large everything is.
@@ -157,6 +161,9 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<(), Trouble> {
     let size = arguments.size();
     let mut report = Report::default();
+    if arguments.only == [What::Shard] {
+        return shard::measure(&city::City::new(size.buildings)?, size, &mut report);
+    }
     let stand = Stand::set(arguments.brokers.as_deref(), size.buildings)?;
     let chosen = if arguments.only.is_empty() { What::ALL.to_vec() } else { arguments.only.clone() };
     for what in chosen {
@@ -167,6 +174,7 @@ fn measure(arguments: &Arguments) -> Result<(), Trouble> {
             What::Latency => latency::measure(&stand, size, &mut report)?,
             What::Restart => restart::measure(&stand, size, &mut report)?,
             What::ScaleOut => throughput::scale_out(&stand, size, &mut report)?,
+            What::Shard => shard::measure(&stand.city, size, &mut report)?,
         }
     }
     let folder = std::env::var_os("CARGO_TARGET_DIR")

@@ -41,7 +41,8 @@ pub enum Rules {
 }
 
 impl Rules {
-    fn text(self) -> String {
+    /// As they are written.
+    pub fn text(self) -> String {
         match self {
             Self::TwoDevices => TWO_DEVICES.to_owned(),
             Self::Neighbourhood => format!("{TWO_DEVICES}{NEIGHBOURHOOD}"),

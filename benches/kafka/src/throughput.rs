@@ -19,7 +19,7 @@ use crate::{Size, floor, oracle};
 /// Where four members run, which takes longer, a run has so many times less than the mix.
 const SCALE_OUT_SHARE: usize = 4;
 /// And of a storm's signals, which cost more.
-const STORM_SHARE: usize = 16;
+pub const STORM_SHARE: usize = 16;
 
 /// Which way records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fenghuo_model::decision::BuildingEntry;
 use fenghuo_model::registry::{BuildingIdx, Registry};
+use fenghuo_model::shared::Shared;
 use fenghuo_model::{Policy, Sensor};
 use sha2::{Digest, Sha256};
 
@@ -134,7 +135,7 @@ pub(crate) struct Incident {
     /// How much evidence there is, folded repeats included.
     pub(crate) evidence_total: usize,
     /// Its buildings as decisions show them, by id.
-    pub(crate) entries: Vec<Arc<BuildingEntry>>,
+    pub(crate) entries: Vec<Shared<BuildingEntry>>,
 }
 
 impl Incident {
@@ -181,7 +182,7 @@ impl Incident {
             confirmed: member.confirmed,
         };
         let place = self.entries.partition_point(|other| other.id < entry.id);
-        self.entries.insert(place, Arc::new(entry));
+        self.entries.insert(place, entry.into());
         if member.window.stored() > 0 {
             self.evidence_total += total(&member.window);
             self.shows.add(member.window.shows());
@@ -196,7 +197,7 @@ impl Incident {
         self.members.extend(members.map(|member| Member { joined_ms, confirmed: false, ..member }));
         for mut entry in std::mem::take(&mut ended.entries) {
             if entry.confirmed {
-                Arc::make_mut(&mut entry).confirmed = false;
+                entry.change(|entry| entry.confirmed = false);
             }
             let place = self.entries.partition_point(|other| other.id < entry.id);
             self.entries.insert(place, entry);
@@ -220,7 +221,7 @@ impl Incident {
         member.confirmed = true;
         let id = &registry.building(member.building).id;
         if let Ok(place) = self.entries.binary_search_by(|entry| (*entry.id).cmp(id)) {
-            Arc::make_mut(&mut self.entries[place]).confirmed = true;
+            self.entries[place].change(|entry| entry.confirmed = true);
         }
     }
 

@@ -5,7 +5,7 @@ mod schedule;
 mod silence;
 mod timers;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fenghuo_model::Policy;
@@ -55,8 +55,8 @@ pub(crate) struct Incidents {
 pub(crate) struct Touched {
     /// Incidents that changed; some may have ended since.
     slots: Vec<Slot>,
-    /// Buildings whose evidence changed, or that joined or left.
-    buildings: BTreeSet<BuildingIdx>,
+    /// Buildings whose evidence changed, or that joined or left; some more than once.
+    buildings: Vec<BuildingIdx>,
 }
 
 impl Incidents {
@@ -105,23 +105,27 @@ impl Incidents {
     }
 
     /// The buildings whose record of state is another one than when this was last asked: those in no incident have none
-    /// any more. An incident's own fields stand in the record of its place.
-    pub(crate) fn touched(&mut self) -> BTreeSet<BuildingIdx> {
-        let Some(touched) = self.touched.take() else { return BTreeSet::new() };
+    /// any more; each once, by number. An incident's own fields stand in the record of its place.
+    pub(crate) fn touched(&mut self) -> Vec<BuildingIdx> {
+        let Some(touched) = self.touched.take() else { return Vec::new() };
         self.touched = Some(Touched::default());
         let Touched { slots, mut buildings } = touched;
         for slot in slots {
             if let Some(incident) = &mut self.slots[slot as usize] {
                 incident.touched = false;
-                buildings.insert(incident.place);
+                buildings.push(incident.place);
             }
         }
+        buildings.sort_unstable();
+        buildings.dedup();
         buildings
     }
 
     fn touch(&mut self, building: BuildingIdx) {
-        if let Some(touched) = &mut self.touched {
-            touched.buildings.insert(building);
+        if let Some(touched) = &mut self.touched
+            && touched.buildings.last() != Some(&building)
+        {
+            touched.buildings.push(building);
         }
     }
 

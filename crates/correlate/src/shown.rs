@@ -6,9 +6,9 @@
 //! which only had to be noted.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use fenghuo_model::decision::EvidenceEntry;
+use fenghuo_model::shared::Shared;
 
 use crate::evidence::{Piece, Voice};
 use crate::incident::Member;
@@ -20,7 +20,7 @@ const AT_EITHER_END: usize = 32;
 #[derive(Debug)]
 struct Item {
     arrival: u64,
-    entry: Arc<EvidenceEntry>,
+    entry: Shared<EvidenceEntry>,
 }
 
 /// A piece that came since: where it stands.
@@ -84,7 +84,7 @@ impl Shown {
         order: impl Fn((&Voice, &Piece), (&Voice, &Piece)) -> Ordering,
         entry: impl Fn(&Voice, &Piece) -> EvidenceEntry,
     ) {
-        let item = |voice: &Voice, piece: &Piece| Item { arrival: piece.arrival, entry: Arc::new(entry(voice, piece)) };
+        let item = |voice: &Voice, piece: &Piece| Item { arrival: piece.arrival, entry: entry(voice, piece).into() };
         if std::mem::take(&mut self.is_stale) {
             let mut pieces: Vec<(&Voice, &Piece)> = Vec::new();
             self.stored = 0;
@@ -135,8 +135,8 @@ impl Shown {
     }
 
     /// The entries in their order.
-    pub(crate) fn entries(&self) -> Vec<Arc<EvidenceEntry>> {
-        self.items.iter().map(|item| Arc::clone(&item.entry)).collect()
+    pub(crate) fn entries(&self) -> Vec<Shared<EvidenceEntry>> {
+        self.items.iter().map(|item| item.entry.clone()).collect()
     }
 }
 

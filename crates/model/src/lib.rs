@@ -8,6 +8,7 @@ pub mod decision;
 pub mod plain_json;
 pub mod policy;
 pub mod registry;
+pub mod shared;
 pub mod signal;
 pub mod time;
 pub mod toml_text;

@@ -3,7 +3,9 @@
 //! Time is an argument everywhere in Fenghuo; nothing here asks a clock.
 
 use std::fmt;
+use std::ops::Range;
 
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 const DAY_MS: i64 = 86_400_000;
@@ -184,17 +186,37 @@ pub struct Rfc3339(pub i64);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.bytes()).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Rfc3339 {
+    /// Digit by digit: decisions have half a dozen of these, and the formatter's way was a fifth of what they cost.
+    fn bytes(self) -> [u8; 24] {
         let ms = self.0.clamp(EARLIEST_MS, LATEST_MS);
         let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
         let rest = ms.rem_euclid(DAY_MS);
-        let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1_000)
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |place: Range<usize>, mut number: i64| {
+            for digit in text[place].iter_mut().rev() {
+                *digit += u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        };
+        put(0..4, year);
+        put(5..7, month);
+        put(8..10, day);
+        put(11..13, rest / 3_600_000);
+        put(14..16, rest / 60_000 % 60);
+        put(17..19, rest / 1_000 % 60);
+        put(20..23, rest % 1_000);
+        text
     }
 }
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(str::from_utf8(&self.bytes()).map_err(S::Error::custom)?)
     }
 }
 

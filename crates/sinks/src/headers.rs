@@ -3,6 +3,8 @@
 //! A router or a console can sort decisions by these without parsing a value. The CAP words are those of the OASIS
 //! Common Alerting Protocol 1.2, sections 3.2.1 (msgType, references) and 3.2.2 (certainty).
 
+use std::borrow::Cow;
+
 use fenghuo_model::decision::{Decision, DecisionKind};
 use fenghuo_model::time::Rfc3339;
 use fenghuo_model::words::Kind;
@@ -11,30 +13,30 @@ use fenghuo_model::words::Kind;
 pub const STALE_AFTER_MS: i64 = 15 * 60_000;
 
 /// A header's name and its UTF-8 text.
-pub type Header = (&'static str, String);
+pub type Header = (&'static str, Cow<'static, str>);
 
 /// Every header of a decision that is published at `published_at_ms` (Unix milliseconds, the caller's clock).
 #[must_use]
 pub fn decision_headers(decision: &Decision, published_at_ms: i64) -> Vec<Header> {
     let word = decision.decision.word();
     let mut headers = vec![
-        ("ce_specversion", "1.0".to_owned()),
-        ("ce_id", event_id(decision)),
-        ("ce_type", format!("cn.fenghuo.incident.{word}")),
-        ("ce_source", format!("/fenghuo/regions/{}", percent_encoded(&decision.region))),
-        ("ce_time", decision.decided_at.to_string()),
-        ("ce_subject", subject(decision).to_owned()),
-        ("content-type", "application/json".to_owned()),
-        ("published_at", Rfc3339(published_at_ms).to_string()),
-        ("certainty", certainty(decision).to_owned()),
-        ("msgType", message_type(decision.decision).to_owned()),
+        ("ce_specversion", "1.0".into()),
+        ("ce_id", event_id(decision).into()),
+        ("ce_type", ["cn.fenghuo.incident.", word].concat().into()),
+        ("ce_source", ["/fenghuo/regions/", &percent_encoded(&decision.region)].concat().into()),
+        ("ce_time", decision.decided_at.to_string().into()),
+        ("ce_subject", subject(decision).to_owned().into()),
+        ("content-type", "application/json".into()),
+        ("published_at", Rfc3339(published_at_ms).to_string().into()),
+        ("certainty", certainty(decision).into()),
+        ("msgType", message_type(decision.decision).into()),
     ];
     if let Some(reference) = reference(decision) {
-        headers.push(("references", reference));
+        headers.push(("references", reference.into()));
     }
     let satisfied_at = decision.state.as_ref().and_then(|state| state.satisfied_at);
     if satisfied_at.is_some_and(|satisfied_at| published_at_ms - satisfied_at.0 > STALE_AFTER_MS) {
-        headers.push(("stale", "true".to_owned()));
+        headers.push(("stale", "true".into()));
     }
     headers
 }
@@ -101,9 +103,8 @@ fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::Arc;
-
     use fenghuo_model::decision::{EvidenceEntry, IncidentState};
+    use fenghuo_model::shared::Shared;
     use fenghuo_model::words::{Premises, Sensor};
 
     use super::*;
@@ -111,7 +112,7 @@ pub(crate) mod tests {
     /// A decision with nothing but what the headers look at.
     pub(crate) fn decision(kind: DecisionKind, revision: u32, rule: Option<&str>, counted: Option<Kind>) -> Decision {
         let evidence = counted.map(|kind| {
-            Arc::new(EvidenceEntry {
+            Shared::from(EvidenceEntry {
                 device: "D1".into(),
                 building: None,
                 location: "301".into(),
@@ -184,7 +185,7 @@ pub(crate) mod tests {
             (K::Unplaced, 0, None, None, "Possible", "Alert", None),
         ] {
             let headers = decision_headers(&decision(kind, revision, rule, counted), 3_000);
-            let value = |name| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_str());
+            let value = |name| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_ref());
             assert_eq!(value("certainty"), Some(certainty), "{kind:?}");
             assert_eq!(value("msgType"), Some(message_type), "{kind:?}");
             assert_eq!(value("references"), references, "{kind:?}");
@@ -196,7 +197,7 @@ pub(crate) mod tests {
         for (published_at_ms, stale) in [(1_000 + STALE_AFTER_MS, None), (1_001 + STALE_AFTER_MS, Some("true"))] {
             let headers =
                 decision_headers(&decision(DecisionKind::Confirmed, 2, Some("r"), Some(Kind::Fire)), published_at_ms);
-            let value = |name| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_str());
+            let value = |name| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_ref());
             for (name, expected) in [
                 ("ce_specversion", Some("1.0")),
                 ("ce_id", Some("0123456789abcdef/2")),

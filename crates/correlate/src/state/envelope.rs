@@ -4,6 +4,8 @@
 //! form is Fenghuo's own, between two of its processes, and never a public one.
 
 use bincode::config::{Configuration, standard};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +19,19 @@ pub const OF_CORRELATOR: u8 = 1;
 const MAGIC: [u8; 2] = *b"FH";
 /// Magic, version, length (4 bytes, little-endian) and CRC-32 (likewise) of the record.
 const HEAD_BYTES: usize = 11;
+
+/// Most records have fewer.
+const USUAL_BYTES: usize = 512;
+
+/// Writes behind the bytes that are there.
+struct Behind<'b>(&'b mut Vec<u8>);
+
+impl Writer for Behind<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
 
 /// What is wrong with bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,14 +54,17 @@ pub(super) fn write<T: Serialize>(record: &T) -> Vec<u8> {
 /// The bytes of a record in the form of a version.
 pub(super) fn write_as<T: Serialize>(version: u8, record: &T) -> Vec<u8> {
     debug_assert!(version <= VERSION, "what is written can be read");
-    let body = bincode::serde::encode_to_vec(record, form()).expect("records hold nothing that bincode cannot write");
-    let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     bytes.extend_from_slice(&MAGIC);
     bytes.push(version);
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-    bytes.extend_from_slice(&body);
+    // The head's rest, once the body is known.
+    bytes.resize(HEAD_BYTES, 0);
+    bincode::serde::encode_into_writer(record, Behind(&mut bytes), form())
+        .expect("records hold nothing that bincode cannot write");
+    let (head, body) = bytes.split_at_mut(HEAD_BYTES);
+    let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
+    head[3..7].copy_from_slice(&length.to_le_bytes());
+    head[7..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
     bytes
 }
 

@@ -5,10 +5,19 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A text that is borrowed when written and owned when read.
 pub(super) type Text<'t> = Cow<'t, str>;
+
+/// What an iterator gives, written as a list of it is: a storm writes thousands of lists, and reads none.
+pub(super) struct Each<I>(pub(super) I);
+
+impl<I: Iterator<Item: Serialize> + Clone> Serialize for Each<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
+}
 
 /// Who states something.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,26 +43,26 @@ pub(crate) struct RegionRecord {
 
 /// A building in an open incident.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct BuildingRecord<'t> {
+pub(super) struct BuildingRecord<'t, Series = Vec<SeriesRecord<'t>>> {
     /// The id of the incident's place, in whose record the incident stands.
     pub(super) place: Text<'t>,
     pub(super) joined_ms: i64,
     pub(super) confirmed: bool,
-    pub(super) series: Vec<SeriesRecord<'t>>,
+    pub(super) series: Series,
     /// Of the place's own record only.
     pub(super) incident: Option<IncidentRecord<'t>>,
 }
 
 /// What one voice said.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct SeriesRecord<'t> {
+pub(super) struct SeriesRecord<'t, Pieces = Vec<PieceRecord<'t>>> {
     pub(super) device: Name<'t>,
     pub(super) location: Text<'t>,
     pub(super) sensor: Text<'t>,
     pub(super) kind: Text<'t>,
     pub(super) isolated: bool,
     pub(super) unregistered: bool,
-    pub(super) pieces: Vec<PieceRecord<'t>>,
+    pub(super) pieces: Pieces,
 }
 
 /// One time that a voice spoke.

@@ -3,10 +3,11 @@
 use std::collections::{HashSet, VecDeque};
 
 use fenghuo_model::registry::{BuildingIdx, Registry};
+use serde::Serialize;
 
 use super::key::{Kind, rest_of};
 use super::records::{
-    AcceptedRecord, BuildingRecord, ConfirmationRecord, DeviceRecord, IdentityRecord, IncidentRecord, Name,
+    AcceptedRecord, BuildingRecord, ConfirmationRecord, DeviceRecord, Each, IdentityRecord, IncidentRecord, Name,
     PieceRecord, RegionRecord, SeriesRecord, Text,
 };
 use super::{StateChange, envelope};
@@ -139,17 +140,21 @@ fn id_of(building: BuildingIdx, registry: &Registry) -> Text<'_> {
     Text::Borrowed(&registry.building(building).id)
 }
 
-fn building_record<'t>(incident: &'t Incident, member: &'t Member, registry: &'t Registry) -> BuildingRecord<'t> {
+fn building_record<'t>(
+    incident: &'t Incident,
+    member: &'t Member,
+    registry: &'t Registry,
+) -> BuildingRecord<'t, impl Serialize + 't> {
     BuildingRecord {
         place: id_of(incident.place, registry),
         joined_ms: member.joined_ms,
         confirmed: member.confirmed,
-        series: member.window.series().iter().map(|series| series_record(series, registry)).collect(),
+        series: Each(member.window.series().iter().map(|series| series_record(series, registry))),
         incident: (incident.place == member.building).then(|| incident_record(incident)),
     }
 }
 
-fn series_record<'t>(series: &'t Series, registry: &'t Registry) -> SeriesRecord<'t> {
+fn series_record<'t>(series: &'t Series, registry: &'t Registry) -> SeriesRecord<'t, impl Serialize + 't> {
     let voice = &series.voice;
     let pieces = series.pieces.iter().map(|piece| PieceRecord {
         at_ms: piece.at_ms,
@@ -167,7 +172,7 @@ fn series_record<'t>(series: &'t Series, registry: &'t Registry) -> SeriesRecord
         kind: Text::Borrowed(voice.kind.word()),
         isolated: voice.isolated,
         unregistered: voice.unregistered,
-        pieces: pieces.collect(),
+        pieces: Each(pieces),
     }
 }
 

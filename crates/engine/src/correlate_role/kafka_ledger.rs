@@ -6,20 +6,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::{ClientConfig, ClientContext};
 
 use super::calls::Calls;
-use super::ledger::{Committed, Ledger, Message, Since, StateRecords, Target, Transaction, Trouble, Visible};
+use super::ledger::{Committed, Ledger, Since, StateRecords, Transaction, Trouble, Visible};
 use super::mark;
+use super::writing::{self, GivenUp, TransactionalProducer};
 use crate::config::{Kafka, Topics};
 use crate::events::TopicPartition;
 use crate::kafka::{
@@ -39,27 +39,6 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 const TAIL_WAIT: Duration = Duration::from_secs(3);
 /// How often a long restore says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
-/// spin on a core that the broker could use.
-const LOOK_EVERY: Duration = Duration::from_micros(250);
-
-/// Counts the messages that a producer gave up.
-#[derive(Default)]
-struct GivenUp {
-    messages: AtomicU64,
-}
-
-impl ClientContext for GivenUp {}
-
-impl ProducerContext for GivenUp {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        self.messages.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
-    }
-}
-
-type TransactionalProducer = BaseProducer<GivenUp>;
 
 /// The ledger of one partition of the signals topic.
 pub struct KafkaLedger {
@@ -112,68 +91,6 @@ impl KafkaLedger {
 
     fn number(&self) -> i32 {
         self.partition.partition
-    }
-
-    fn write(&self, producer: &TransactionalProducer, transaction: &Transaction) -> Result<(), Trouble> {
-        for message in &transaction.messages {
-            self.send(producer, &self.record_of(message))?;
-        }
-        for (key, value) in &transaction.state {
-            let mut record =
-                Outgoing { topic: &self.topics.state, partition: Some(self.number()), ..Outgoing::default() };
-            record.key = Some(key);
-            record.payload = value.as_deref();
-            self.send(producer, &record)?;
-        }
-        Ok(())
-    }
-
-    fn record_of<'m>(&'m self, message: &'m Message) -> Outgoing<'m> {
-        Outgoing {
-            topic: match message.target {
-                Target::Dispatch => &self.topics.decisions.dispatch,
-                Target::Watch => &self.topics.decisions.watch,
-                Target::DeadLetter => &self.topics.dead_letter,
-            },
-            partition: None,
-            key: message.key.as_deref(),
-            payload: Some(&message.payload),
-            headers: &message.headers,
-        }
-    }
-
-    /// Hands a record over; again while the producer's queue is full.
-    fn send(&self, producer: &TransactionalProducer, outgoing: &Outgoing<'_>) -> Result<(), Trouble> {
-        let began = Instant::now();
-        let mut record = outgoing.record();
-        loop {
-            match producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                    if began.elapsed() < STEP_WAIT =>
-                {
-                    look(producer);
-                    record = back;
-                }
-                Err((error, _)) => return Err(trouble(&error, &format!("topic {}: write", outgoing.topic))),
-            }
-        }
-    }
-
-    /// Waits until everything that was handed over is in the logs.
-    fn settle(&self, producer: &TransactionalProducer) -> Result<(), Trouble> {
-        let began = Instant::now();
-        producer.poll(Duration::ZERO);
-        while producer.in_flight_count() > 0 {
-            if began.elapsed() >= STEP_WAIT {
-                return Err(Trouble::Anew("messages of the transaction are not acknowledged".to_owned()));
-            }
-            look(producer);
-        }
-        match producer.context().messages.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            given_up => Err(Trouble::Anew(format!("{given_up} messages of the transaction were given up"))),
-        }
     }
 
     /// Reads partitions of a topic from the offsets given to their ends as they are for a read_committed reader; `wait`
@@ -336,7 +253,7 @@ impl Ledger for KafkaLedger {
         let producer = &self.producers[turn];
         producer.begin_transaction().map_err(|error| trouble(&error, "begin"))?;
         kill_points::pass("before-produce");
-        self.write(producer, transaction)?;
+        writing::write(producer, &self.topics, self.number(), transaction)?;
         kill_points::pass("after-produce");
         let mut offsets = TopicPartitionList::new();
         let next = Offset::Offset(transaction.next_offset);
@@ -355,7 +272,7 @@ impl Ledger for KafkaLedger {
         sent.map_err(|error| trouble(&error, "offsets of the transaction"))?;
         kill_points::pass("offsets-sent");
         // Nothing may be under way any more: the client's own flush would sleep for 100 ms.
-        self.settle(producer)?;
+        writing::settle(producer)?;
         kill_points::pass_soon("commit-sent");
         let committed = self.calls.make(|| producer.commit_transaction(STEP_WAIT));
         committed.map_err(|error| trouble(&error, "commit"))?;
@@ -372,38 +289,6 @@ pub(super) fn visible_of(record: &BorrowedMessage<'_>) -> Option<Visible> {
     Some(Visible { id: str::from_utf8(id).ok()?.to_owned(), payload })
 }
 
-/// A record on its way to a producer.
-#[derive(Default)]
-struct Outgoing<'m> {
-    topic: &'m str,
-    partition: Option<i32>,
-    key: Option<&'m [u8]>,
-    payload: Option<&'m [u8]>,
-    headers: &'m [(String, Vec<u8>)],
-}
-
-impl Outgoing<'_> {
-    fn record(&self) -> BaseRecord<'_, [u8], [u8]> {
-        let mut record = BaseRecord::to(self.topic);
-        record.partition = self.partition;
-        record.key = self.key;
-        record.payload = self.payload;
-        if !self.headers.is_empty() {
-            let empty = OwnedHeaders::new_with_capacity(self.headers.len());
-            let all =
-                self.headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
-            record.headers = Some(all);
-        }
-        record
-    }
-}
-
-/// Lets the client report, and gives it a moment.
-fn look(producer: &TransactionalProducer) {
-    producer.poll(Duration::ZERO);
-    thread::sleep(LOOK_EVERY);
-}
-
 fn watermarks(reader: &EventConsumer, topic: &str, partition: i32) -> Result<(i64, i64), Trouble> {
     let asked = reader.fetch_watermarks(topic, partition, ANSWER_WAIT);
     asked.map_err(|error| trouble(&error, &format!("ends of {topic}/{partition}")))
@@ -414,6 +299,6 @@ fn anew(error: &KafkaError, what: &str) -> Trouble {
 }
 
 /// Refused for good, or to be begun anew.
-fn trouble(error: &KafkaError, what: &str) -> Trouble {
+pub(super) fn trouble(error: &KafkaError, what: &str) -> Trouble {
     if is_refusal(error) { Trouble::Refused(refusal(what, error)) } else { anew(error, what) }
 }

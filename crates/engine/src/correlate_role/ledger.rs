@@ -3,6 +3,7 @@
 //! [`Ledger`] is small so that two things can be one: Kafka (`kafka_ledger.rs`) and a log in memory that crashes at any
 //! point (`tests/simulation`), against which thousands of seeds are tried.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,15 +36,15 @@ pub struct Message {
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
     /// Its headers, in their order.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
 }
 
 impl Message {
     /// The text of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
-        str::from_utf8(value).ok()
+        let (_, text) = self.headers.iter().find(|(found, _)| found == name)?;
+        Some(text)
     }
 }
 
@@ -52,8 +53,8 @@ impl Message {
 pub struct Transaction {
     /// The offset of the first signal that is not part of it.
     pub next_offset: i64,
-    /// What is published.
-    pub messages: Vec<Message>,
+    /// What is published; the outbox holds some of it on.
+    pub messages: Vec<Arc<Message>>,
     /// State records that are other ones now; nothing for one that is gone.
     pub state: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Kept with the offset: from where on whoever goes on looks for decisions; nothing if nobody knows.
@@ -184,9 +185,9 @@ mod tests {
     fn a_message_is_kept_as_it_always_was() {
         for (key, payload) in [(Some(b"7".to_vec()), vec![0; 300]), (None, Vec::new()), (Some(Vec::new()), vec![255])] {
             let headers = vec![("ce_id".to_owned(), b"a/1".to_vec())];
+            let before = OneByOne(Target::Watch, key.clone(), payload.clone(), headers);
+            let headers = vec![("ce_id".into(), "a/1".into())];
             let message = Message { target: Target::Watch, key, payload, headers };
-            let before =
-                OneByOne(message.target, message.key.clone(), message.payload.clone(), message.headers.clone());
             let bytes = state::encode(state::RECORD_VERSION, &message);
             assert_eq!(bytes, state::encode(state::RECORD_VERSION, &before));
             assert_eq!(state::decode(b"k", &bytes), Ok(message));

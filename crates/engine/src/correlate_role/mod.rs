@@ -17,6 +17,7 @@ pub mod replays;
 pub mod seat;
 pub mod shard;
 mod silence;
+mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -24,7 +24,7 @@ const LARGEST_BUNDLE_BYTES: usize = 256 * 1024;
 /// The decisions of one transaction that were not seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Bundle {
-    messages: Vec<Message>,
+    messages: Vec<Arc<Message>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Outbox {
     }
 
     /// Keeps the decisions of a transaction, which will stand at `ends` or behind.
-    pub fn add(&mut self, messages: Vec<Message>, due_ms: i64, ends: Option<&Arc<Ends>>) {
+    pub fn add(&mut self, messages: Vec<Arc<Message>>, due_ms: i64, ends: Option<&Arc<Ends>>) {
         let mut bundle = Vec::new();
         let mut bytes = 0;
         for message in messages {
@@ -93,7 +93,7 @@ impl Outbox {
         }
     }
 
-    fn add_bundle(&mut self, messages: Vec<Message>, due_ms: i64, ends: Option<&Arc<Ends>>) {
+    fn add_bundle(&mut self, messages: Vec<Arc<Message>>, due_ms: i64, ends: Option<&Arc<Ends>>) {
         let number = self.next;
         self.next += 1;
         self.keep(number, Kept { bundle: Bundle { messages }, is_inherited: false, due_ms, ends: ends.cloned() });
@@ -119,7 +119,7 @@ impl Outbox {
     /// Somebody saw this decision.
     pub fn seen(&mut self, decision: &Visible) {
         let Some(numbers) = self.by_id.get_mut(&decision.id) else { return };
-        let is_seen = |message: &Message| id_of(message) == decision.id && message.payload == decision.payload;
+        let is_seen = |message: &Arc<Message>| id_of(message) == decision.id && message.payload == decision.payload;
         numbers.retain(|number| {
             let Some(kept) = self.bundles.get_mut(number) else { return false };
             let before = kept.bundle.messages.len();
@@ -140,7 +140,7 @@ impl Outbox {
     }
 
     /// Decisions that should have been seen by now, marked as repeated; they are due again at `due_again_ms`.
-    pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Message> {
+    pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Arc<Message>> {
         let late = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms);
         let mut messages = Vec::new();
         for (number, kept) in late {
@@ -151,7 +151,7 @@ impl Outbox {
             messages.extend(kept.bundle.messages.iter().cloned());
         }
         for message in &mut messages {
-            message.headers.push((REPEATED.to_owned(), b"true".to_vec()));
+            Arc::make_mut(message).headers.push((REPEATED.into(), "true".into()));
         }
         messages
     }
@@ -208,11 +208,13 @@ mod tests {
     /// In a storm a transaction has thousands of decisions; no record may be larger than brokers take.
     #[test]
     fn no_record_is_larger_than_brokers_take() {
-        let decision = |number: usize| Message {
-            target: Target::Dispatch,
-            key: None,
-            payload: vec![b'x'; 3_000],
-            headers: vec![("ce_id".to_owned(), format!("i/{number}").into_bytes())],
+        let decision = |number: usize| {
+            Arc::new(Message {
+                target: Target::Dispatch,
+                key: None,
+                payload: vec![b'x'; 3_000],
+                headers: vec![("ce_id".into(), format!("i/{number}").into())],
+            })
         };
         let mut outbox = Outbox::default();
         outbox.add((0..2_000).map(decision).collect(), 7, None);
@@ -225,9 +227,9 @@ mod tests {
         assert_eq!((outbox.len(), again.len()), (2_000, 2_000));
     }
 
-    fn message(id: &str) -> Message {
-        let headers = vec![("ce_id".to_owned(), id.as_bytes().to_vec())];
-        Message { target: Target::Dispatch, key: None, payload: id.as_bytes().to_vec(), headers }
+    fn message(id: &str) -> Arc<Message> {
+        let headers = vec![("ce_id".into(), id.to_owned().into())];
+        Arc::new(Message { target: Target::Dispatch, key: None, payload: id.as_bytes().to_vec(), headers })
     }
 
     fn visible(id: &str) -> Visible {
@@ -254,7 +256,7 @@ mod tests {
         assert_eq!((outbox.len(), changes(&mut outbox).len()), (1, 0));
         assert!(outbox.overdue(4, 9).is_empty());
         let late = outbox.overdue(5, 9);
-        assert_eq!(late.iter().map(id_of).collect::<Vec<_>>(), ["b/1"]);
+        assert_eq!(late.iter().map(|message| id_of(message)).collect::<Vec<_>>(), ["b/1"]);
         assert_eq!(late[0].header(REPEATED), Some("true"));
         assert_eq!(outbox.next_due_ms(), Some(9));
         // What is published again is alone in the record from then on.
@@ -303,12 +305,12 @@ mod tests {
     fn an_id_may_come_twice() {
         let mut outbox = Outbox::default();
         let mut again = message("a/1");
-        again.payload = b"again".to_vec();
+        Arc::make_mut(&mut again).payload = b"again".to_vec();
         outbox.add(vec![message("a/1")], 5, None);
         outbox.add(vec![again.clone(), message("b/1")], 5, None);
         outbox.seen(&visible("a/1"));
         assert_eq!(outbox.len(), 2);
-        outbox.seen(&Visible { payload: again.payload, ..visible("a/1") });
+        outbox.seen(&Visible { payload: again.payload.clone(), ..visible("a/1") });
         outbox.seen(&visible("b/1"));
         assert!(outbox.is_empty() && outbox.next_due_ms().is_none());
     }

@@ -6,7 +6,7 @@
 //! says; nothing is ever retried in place. That is why a crash at any point changes no decision: each transaction holds
 //! the offsets it consumed, the decisions they caused and the state after them, or none of it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fenghuo_correlate::{Correlator, Limits, StateChange};
@@ -144,7 +144,7 @@ pub struct Shard {
     outbox: Outbox,
     /// Decisions that were visible when the shard began, id and bytes: what of them is decided again is not published
     /// again.
-    visible: HashSet<(String, Vec<u8>)>,
+    visible: HashMap<String, Vec<Vec<u8>>>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,
     /// How far the topics of decisions were written when somebody looked last.
@@ -186,12 +186,12 @@ impl Shard {
         for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
             outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS, ends.as_ref())?;
         }
-        let mut visible = HashSet::new();
+        let mut visible: HashMap<String, Vec<Vec<u8>>> = HashMap::new();
         if let Some(header) = &header {
             let since = Since { at_ms: header.written_ms - TAIL_BEFORE_MS, ends: ends.clone() };
             for seen in ledger.tail(&since)? {
                 outbox.seen(&seen);
-                visible.insert((seen.id, seen.payload));
+                visible.entry(seen.id).or_default().push(seen.payload);
             }
         }
         let replays = header.as_ref().map(|header| Replays::from_marks(header.marks.clone())).unwrap_or_default();
@@ -386,7 +386,7 @@ impl Shard {
         self.counters.published_again += messages.len() as u64;
         let mut for_dispatch = Vec::new();
         for decision in std::mem::take(&mut self.decisions) {
-            let message = message_of(&decision, published_at_ms);
+            let message = Arc::new(message_of(&decision, published_at_ms));
             if self.is_visible(&message) {
                 self.counters.already_visible += 1;
                 continue;
@@ -394,11 +394,11 @@ impl Shard {
             self.counters.decisions += 1;
             if message.target == Target::Dispatch {
                 self.counters.dispatched += 1;
-                for_dispatch.push(message.clone());
+                for_dispatch.push(Arc::clone(&message));
             }
             messages.push(message);
         }
-        messages.append(&mut self.letters);
+        messages.extend(self.letters.drain(..).map(Arc::new));
         if self.inherited.as_ref().is_some_and(|(until_ms, _)| *until_ms <= now_ms) {
             self.inherited = None;
         }
@@ -435,7 +435,7 @@ impl Shard {
     /// Whether the very same decision was visible when the shard began.
     fn is_visible(&self, message: &Message) -> bool {
         let id = message.header("ce_id").unwrap_or_default();
-        self.visible.contains(&(id.to_owned(), message.payload.clone()))
+        self.visible.get(id).is_some_and(|payloads| payloads.contains(&message.payload))
     }
 
     fn reject(&mut self, record: &Incoming<'_>, reason: &str) {
@@ -443,7 +443,7 @@ impl Shard {
         let (topic, partition) = self.partition.rsplit_once('/').unwrap_or((&self.partition, "0"));
         let headers =
             [("topic", topic), ("partition", partition), ("offset", &record.offset.to_string()), ("reason", reason)]
-                .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+                .map(|(name, text)| (name.into(), text.to_owned().into()));
         self.letters.push(Message {
             target: Target::DeadLetter,
             key: record.key.map(<[u8]>::to_vec),
@@ -566,7 +566,7 @@ fn message_of(decision: &Decision, published_at_ms: i64) -> Message {
     Message {
         target: if decision.is_for_dispatch() { Target::Dispatch } else { Target::Watch },
         key: Some(key_of(decision).as_bytes().to_vec()),
-        payload: decision.to_json().into_bytes(),
-        headers: headers.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect(),
+        payload: decision.to_json_bytes(),
+        headers: headers.into_iter().map(|(name, text)| (name.into(), text)).collect(),
     }
 }

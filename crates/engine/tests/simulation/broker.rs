@@ -5,6 +5,7 @@
 //! stands in that log, and markers come one by one ([`Broker::settle`]); a log is read up to its first record without.
 //! Requests can be under way for long ([`Broker::delay`]), and arrive after somebody else took over.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use fenghuo_engine::correlate_role::ledger::Committed;
@@ -40,7 +41,7 @@ pub struct Record {
     /// Its value.
     pub value: Option<Vec<u8>>,
     /// Its headers.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     /// When its writer wrote it, by the writer's clock.
     pub timestamp_ms: i64,
 }
@@ -48,8 +49,8 @@ pub struct Record {
 impl Record {
     /// The text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
-        str::from_utf8(value).ok()
+        let (_, text) = self.headers.iter().find(|(found, _)| found == name)?;
+        Some(text)
     }
 }
 

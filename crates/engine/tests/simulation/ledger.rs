@@ -147,7 +147,7 @@ impl MemoryLedger {
             Request::Produce(LogName::State, Record { key, value, headers: Vec::new(), timestamp_ms })
         };
         let mut requests = vec![Request::Begin];
-        requests.extend(transaction.messages.iter().map(message));
+        requests.extend(transaction.messages.iter().map(|shared| message(shared)));
         requests.extend(transaction.state.iter().map(state));
         let kept = Committed { next_offset: transaction.next_offset, mark: transaction.mark.clone() };
         requests.push(Request::Offset(self.member, kept));

@@ -271,7 +271,7 @@ impl Round<'_> {
         let record = Record {
             key: None,
             value: Some(b"{}".to_vec()),
-            headers: vec![("ce_id".to_owned(), b"neighbour/1".to_vec())],
+            headers: vec![("ce_id".into(), "neighbour/1".into())],
             timestamp_ms: 0,
         };
         let requests = if self.has_open_neighbour {

@@ -3,11 +3,11 @@
 //! Fires and table go to standard output; the bar goes to standard error, and only to a terminal.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fenghuo_city::Plan;
 use fenghuo_model::decision::{DecisionKind, EvidenceEntry, IncidentState};
+use fenghuo_model::shared::Shared;
 use fenghuo_model::{Decision, Registry};
 
 use super::report::Report;
@@ -123,7 +123,7 @@ impl<'l> Show<'l> {
     }
 
     /// What the confirmation counted, each spot once.
-    fn evidence(&self, evidence: &[Arc<EvidenceEntry>]) -> String {
+    fn evidence(&self, evidence: &[Shared<EvidenceEntry>]) -> String {
         let language = self.locale.language;
         let mut spots: Vec<String> = Vec::new();
         for entry in evidence.iter().filter(|entry| entry.counted) {

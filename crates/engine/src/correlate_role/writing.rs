@@ -1,0 +1,167 @@
+//! A transaction's records on their way to the client, a portion at a time, until all are in the logs.
+//!
+//! A portion is what the client puts into one request for each partition. More would wait in its queue for the answer,
+//! and while messages wait there its thread does not sleep (`outlet/lanes.rs`): in a storm these threads took the
+//! processors from the broker whose answer they awaited.
+
+use std::borrow::Cow;
+use std::iter::Peekable;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use super::kafka_ledger::{STEP_WAIT, trouble};
+use super::ledger::{Message, Target, Transaction, Trouble};
+use crate::config::Topics;
+
+/// A portion of decisions, and one of state: what goes into a request, whose limit of bytes (`crate::kafka`) is higher.
+const PORTION_BYTES: usize = 350_000;
+/// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
+/// spin on a core that the broker could use.
+const LOOK_EVERY: Duration = Duration::from_micros(250);
+
+/// Counts the messages that a producer gave up.
+#[derive(Default)]
+pub struct GivenUp {
+    messages: AtomicU64,
+}
+
+impl ClientContext for GivenUp {}
+
+impl ProducerContext for GivenUp {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        self.messages.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
+    }
+}
+
+/// A producer of transactions.
+pub type TransactionalProducer = BaseProducer<GivenUp>;
+
+/// Hands over what a transaction of a partition writes, the last portion without waiting for it.
+///
+/// # Errors
+/// The client does not take it, or what it took did not arrive.
+pub fn write(
+    producer: &TransactionalProducer,
+    topics: &Topics,
+    partition: i32,
+    transaction: &Transaction,
+) -> Result<(), Trouble> {
+    let mut messages = transaction.messages.iter().map(|message| Outgoing::of_message(message, topics)).peekable();
+    let state = transaction.state.iter();
+    let mut state = state.map(|(key, value)| Outgoing::of_state(key, value.as_deref(), topics, partition)).peekable();
+    loop {
+        send_portion(producer, &mut messages)?;
+        send_portion(producer, &mut state)?;
+        if messages.peek().is_none() && state.peek().is_none() {
+            return Ok(());
+        }
+        settle(producer)?;
+    }
+}
+
+fn send_portion<'m>(
+    producer: &TransactionalProducer,
+    records: &mut Peekable<impl Iterator<Item = Outgoing<'m>>>,
+) -> Result<(), Trouble> {
+    let mut bytes = 0;
+    while let Some(record) = records.next_if(|record| bytes == 0 || bytes + record.bytes() <= PORTION_BYTES) {
+        bytes += record.bytes();
+        send(producer, &record)?;
+    }
+    Ok(())
+}
+
+/// Hands a record over; again while the producer's queue is full.
+fn send(producer: &TransactionalProducer, outgoing: &Outgoing<'_>) -> Result<(), Trouble> {
+    let began = Instant::now();
+    let mut record = outgoing.record();
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if began.elapsed() < STEP_WAIT => {
+                look(producer);
+                record = back;
+            }
+            Err((error, _)) => return Err(trouble(&error, &format!("topic {}: write", outgoing.topic))),
+        }
+    }
+}
+
+/// Waits until everything that was handed over is in the logs.
+///
+/// # Errors
+/// It is not, or not in time.
+pub fn settle(producer: &TransactionalProducer) -> Result<(), Trouble> {
+    let began = Instant::now();
+    producer.poll(Duration::ZERO);
+    while producer.in_flight_count() > 0 {
+        if began.elapsed() >= STEP_WAIT {
+            return Err(Trouble::Anew("messages of the transaction are not acknowledged".to_owned()));
+        }
+        look(producer);
+    }
+    match producer.context().messages.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        given_up => Err(Trouble::Anew(format!("{given_up} messages of the transaction were given up"))),
+    }
+}
+
+/// Lets the client report, and gives it a moment.
+fn look(producer: &TransactionalProducer) {
+    producer.poll(Duration::ZERO);
+    thread::sleep(LOOK_EVERY);
+}
+
+/// A record on its way to a producer.
+struct Outgoing<'m> {
+    topic: &'m str,
+    partition: Option<i32>,
+    key: Option<&'m [u8]>,
+    payload: Option<&'m [u8]>,
+    headers: &'m [(Cow<'static, str>, Cow<'static, str>)],
+}
+
+impl<'m> Outgoing<'m> {
+    fn of_message(message: &'m Message, topics: &'m Topics) -> Self {
+        let topic = match message.target {
+            Target::Dispatch => &topics.decisions.dispatch,
+            Target::Watch => &topics.decisions.watch,
+            Target::DeadLetter => &topics.dead_letter,
+        };
+        let Message { key, payload, headers, .. } = message;
+        Self { topic, partition: None, key: key.as_deref(), payload: Some(payload), headers }
+    }
+
+    fn of_state(key: &'m [u8], value: Option<&'m [u8]>, topics: &'m Topics, partition: i32) -> Self {
+        Self { topic: &topics.state, partition: Some(partition), key: Some(key), payload: value, headers: &[] }
+    }
+
+    /// As the client counts them for a request: without headers.
+    fn bytes(&self) -> usize {
+        self.key.map_or(0, <[u8]>::len) + self.payload.map_or(0, <[u8]>::len)
+    }
+
+    fn record(&self) -> BaseRecord<'_, [u8], [u8]> {
+        let mut record = BaseRecord::to(self.topic);
+        record.partition = self.partition;
+        record.key = self.key;
+        record.payload = self.payload;
+        if !self.headers.is_empty() {
+            let empty = OwnedHeaders::new_with_capacity(self.headers.len());
+            let all = self
+                .headers
+                .iter()
+                .fold(empty, |all, (key, text)| all.insert(Header { key, value: Some(text.as_bytes()) }));
+            record.headers = Some(all);
+        }
+        record
+    }
+}
