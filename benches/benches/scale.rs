@@ -124,7 +124,27 @@ impl Bench {
         self.report.row("registry: load from JSON Lines", "≤ 8 s on two cores", &shown, &beside)?;
         let shown = bytes.map_or("not known on this system".to_owned(), |bytes| format!("{:.0} bytes", bytes - own));
         let beside = format!("all of it, buildings too; the ids and addresses are {own:.0} bytes more");
-        self.report.row("registry: resident per device beyond the ids' text", "≤ 100 bytes", &shown, &beside)
+        self.report.row("registry: resident per device beyond the ids' text", "≤ 100 bytes", &shown, &beside)?;
+        self.snapshot(&registry)
+    }
+
+    /// The same from its snapshot.
+    fn snapshot(&mut self, registry: &Registry) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let written = std::time::Instant::now();
+        registry.write_snapshot("bench", &mut bytes)?;
+        let written = written.elapsed().as_secs_f64();
+        let read = took(
+            1,
+            1,
+            || (),
+            |()| {
+                black_box(Registry::from_snapshot(black_box(&bytes)).is_ok());
+            },
+        );
+        let shown = format!("{:.1} s", read.each_ns / 1e9);
+        let beside = format!("{} MB, one core; written in {written:.1} s", bytes.len() / 1_000_000);
+        self.report.row("registry: load from its snapshot", "", &shown, &beside)
     }
 
     /// Decoded signals over the whole city, and in one village.

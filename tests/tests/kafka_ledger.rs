@@ -99,7 +99,8 @@ type ReadBack = (Option<Committed>, StateRecords, Vec<(String, Vec<u8>)>);
 
 fn read_back<L: Ledger>(ledger: &mut L) -> ReadBack {
     let since = Since { at_ms: 0, ends: None };
-    let mut tail: Vec<_> = ledger.tail(&since).unwrap().into_iter().map(|it| (it.id, it.payload)).collect();
+    let mut tail: Vec<_> =
+        ledger.tail(&since).unwrap().into_iter().map(|it| (it.id.clone(), it.payload.clone())).collect();
     // The topics have several partitions.
     tail.sort_unstable();
     (ledger.committed().unwrap(), ledger.state().unwrap(), tail)
@@ -205,7 +206,7 @@ fn only_decisions_behind_the_mark_are_looked_through() {
     }
     let mut tail = |ends| {
         let tail = ledger.tail(&Since { at_ms: 0, ends }).unwrap();
-        let mut ids: Vec<String> = tail.into_iter().map(|visible| visible.id).collect();
+        let mut ids: Vec<String> = tail.iter().map(|visible| visible.id.clone()).collect();
         ids.sort_unstable();
         ids
     };
@@ -254,7 +255,7 @@ fn the_tail_is_whole_while_others_write() {
         });
         let tail = ledger.tail(&Since { at_ms: 0, ends: None }).unwrap();
         is_over.store(true, Ordering::Release);
-        tail.into_iter().map(|visible| visible.id).collect::<Vec<_>>()
+        tail.iter().map(|visible| visible.id.clone()).collect::<Vec<_>>()
     });
     tail.sort_unstable();
     expected.sort_unstable();

@@ -64,7 +64,7 @@ impl Ledger for Forgetful {
         Ok(StateRecords::new())
     }
 
-    fn tail(&mut self, _: &Since) -> Result<Vec<Visible>, LedgerTrouble> {
+    fn tail(&mut self, _: &Since) -> Result<Vec<Arc<Visible>>, LedgerTrouble> {
         Ok(Vec::new())
     }
 

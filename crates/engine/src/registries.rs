@@ -4,6 +4,8 @@
 //! force from there on ([`version_of`]). Whoever takes the topic finds it here: in the configured file, or in
 //! `<file>.<version>`, where `fenghuo apply` puts it. One copy of each version is in memory, however many use it.
 
+mod snapshot;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use fenghuo_model::registry::{VERSION_DIGITS, version_of};
 use fenghuo_model::{Fault, Registry};
 
 use crate::failure::Failure;
+use snapshot::{Stamp, WORTH_IT_BYTES};
 
 /// A registry with the name of its version.
 #[derive(Debug, Clone)]
@@ -32,6 +35,27 @@ impl Version {
     pub fn read(file: &str, text: &[u8]) -> Result<Self, Vec<Fault>> {
         let registry = Registry::from_json_lines(file, text)?;
         Ok(Self { name: version_of(text).into(), registry: Arc::new(registry) })
+    }
+
+    /// The version in a file; from the snapshot beside it, if there is one of this very file. Of a large file
+    /// without one it is written meanwhile.
+    ///
+    /// # Errors
+    /// It cannot be read, or every fault of it.
+    pub fn of_file(path: &Path) -> Result<Self, Failure> {
+        let stamp = Stamp::of(path);
+        if let Some(version) = stamp.as_ref().and_then(|stamp| snapshot::read(path, stamp)) {
+            return Ok(version);
+        }
+        let file = path.display().to_string();
+        let text = fs::read(path).map_err(|source| Failure::File { path: file.clone(), source })?;
+        let version = Self::read(&file, &text).map_err(Failure::Configuration)?;
+        // Who wrote it while it was read has another one there now.
+        let stamp = stamp.filter(|stamp| Stamp::of(path).as_ref() == Some(stamp));
+        if let Some(stamp) = stamp.filter(|_| text.len() as u64 >= WORTH_IT_BYTES) {
+            snapshot::write_meanwhile(path, stamp, &version);
+        }
+        Ok(version)
     }
 }
 

@@ -31,9 +31,14 @@ pub fn read_files(config: &Config) -> Result<Files, Failure> {
         RegistrySource::File(path) => {
             // The latest that was put in force, or the file itself.
             let path = Registries::beside(path).latest().map_or_else(|| path.clone(), |(latest, _)| latest);
-            Some(Version::read(&path.display().to_string(), &read(&path)?))
+            match Version::of_file(&path) {
+                Ok(version) => Ok(Some(version)),
+                // The policy's faults are said with them.
+                Err(Failure::Configuration(faults)) => Err(faults),
+                Err(other) => return Err(other),
+            }
         }
-        RegistrySource::Topic(_) => None,
+        RegistrySource::Topic(_) => Ok(None),
     };
     let policy = match &config.policy {
         Some(path) => {
@@ -44,7 +49,7 @@ pub fn read_files(config: &Config) -> Result<Files, Failure> {
         }
         None => Ok((Policy::default(), DEFAULT_TEXT.to_owned())),
     };
-    match (registry.transpose(), policy) {
+    match (registry, policy) {
         (Ok(registry), Ok((policy, policy_text))) => Ok(Files { registry, policy, policy_text }),
         (registry, policy) => {
             let faults = registry.err().into_iter().chain(policy.err()).flatten();

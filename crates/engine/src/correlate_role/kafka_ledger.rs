@@ -4,7 +4,7 @@
 //! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids
 //! in turn let the broker finish one transaction while the next is written; each still ends before the next begins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::calls::Calls;
 use super::ledger::{Committed, Ledger, Since, StateRecords, Transaction, Trouble, Visible};
 use super::mark;
+use super::tails::Tails;
 use super::writing::{self, GivenUp, TransactionalProducer};
 use crate::config::{Kafka, Topics};
 use crate::events::TopicPartition;
@@ -54,6 +55,7 @@ pub struct KafkaLedger {
     /// Reads whole logs; one for all that is read, for a new one first has to find the brokers.
     reader: Option<EventConsumer>,
     calls: Calls,
+    tails: Tails,
 }
 
 impl KafkaLedger {
@@ -76,6 +78,7 @@ impl KafkaLedger {
             turn: 0,
             reader: None,
             calls: Calls::none(),
+            tails: Tails::default(),
         }
     }
 
@@ -83,6 +86,12 @@ impl KafkaLedger {
     #[must_use]
     pub(super) fn watched_by(self, calls: &Calls) -> Self {
         Self { calls: calls.clone(), ..self }
+    }
+
+    /// The same, looking decisions through together with others.
+    #[must_use]
+    pub fn together_with(self, tails: &Tails) -> Self {
+        Self { tails: tails.clone(), ..self }
     }
 
     fn transactional_id(&self, number: usize) -> String {
@@ -114,7 +123,10 @@ impl KafkaLedger {
             while watermarks(&reader, topic, *partition)?.1 < high {
                 if Instant::now() >= deadline {
                     if is_whole {
-                        return Err(Trouble::Anew(format!("{topic}/{partition}: somebody's transaction stays open")));
+                        return Err(Trouble::Anew(format!(
+                            "{topic}/{partition}: somebody's transaction stays open; if it does for minutes, no \
+                             coordinator knows of it: find and end it by Kafka's `kafka-transactions` (find-hanging, abort)"
+                        )));
                     }
                     break;
                 }
@@ -160,7 +172,8 @@ impl KafkaLedger {
         let (low, high) = watermarks(&self.ends, &topic, partition)?;
         let began = Instant::now();
         let mut said_at = began;
-        let mut records = StateRecords::new();
+        // Most records are read several times over; in their order they are put once.
+        let mut records: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         let mut read = 0_u64;
         self.read_to_end(&topic, &[(partition, low)], (FENCE_WAIT, true), |record| {
             read += 1;
@@ -176,7 +189,7 @@ impl KafkaLedger {
         })?;
         let (alive, took_ms) = (records.len(), began.elapsed().as_millis());
         tracing::info!(topic, partition, read, alive, took_ms, "state restored");
-        Ok(records)
+        Ok(records.into_iter().collect())
     }
 }
 
@@ -216,7 +229,7 @@ impl Ledger for KafkaLedger {
         Ok(records)
     }
 
-    fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble> {
+    fn tail(&mut self, since: &Since) -> Result<Vec<Arc<Visible>>, Trouble> {
         let began = Instant::now();
         let mut visible = Vec::new();
         let decisions = self.topics.decisions.clone();
@@ -240,7 +253,11 @@ impl Ledger for KafkaLedger {
                     _ => None,
                 })
                 .collect();
-            self.read_to_end(topic, &from, (TAIL_WAIT, false), |record| visible.extend(visible_of(record)))?;
+            visible.extend(self.tails.clone().of_topic(topic, &from, |missing, each| {
+                self.read_to_end(topic, missing, (TAIL_WAIT, false), |record| {
+                    each(record.partition(), record.offset(), visible_of(record));
+                })
+            })?);
         }
         let (seen, took_ms) = (visible.len(), began.elapsed().as_millis());
         tracing::info!(partition = %self.partition, seen, took_ms, "decisions looked through");

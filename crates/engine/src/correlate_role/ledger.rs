@@ -162,7 +162,7 @@ pub trait Ledger {
     ///
     /// # Errors
     /// The end was not reached.
-    fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble>;
+    fn tail(&mut self, since: &Since) -> Result<Vec<Arc<Visible>>, Trouble>;
 
     /// Makes a transaction visible as a whole.
     ///

@@ -17,6 +17,7 @@ pub mod replays;
 pub mod seat;
 pub mod shard;
 mod silence;
+pub mod tails;
 mod writing;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use ledger::Trouble;
 use read_back::{News, ReadBack};
 use seat::{Office, Report, Seat, pause_after};
 use shard::Counters;
+use tails::Tails;
 
 /// The role's word: its group is `<group>.correlate`.
 pub const ROLE: &str = "correlate";
@@ -115,6 +117,7 @@ impl<'a> Correlation<'a> {
             reports: report,
             began: Instant::now(),
             survived: Arc::default(),
+            tails: Tails::default(),
         };
         Ok(Self {
             answering: Answering(Arc::clone(&noted)),
@@ -277,6 +280,9 @@ impl<'a> Correlation<'a> {
                 let added = list.add_partition_offset(topic, *partition, Offset::Offset(offset));
                 let assigned = added.and_then(|()| self.office.consumer.incremental_assign(&list));
                 self.answer(assigned);
+                if self.seats.iter().all(|seat| seat.is_reading) {
+                    self.office.tails.forget();
+                }
             }
             Report::Counted { seat, counters } => {
                 if let Some(seat) = self.seats.iter_mut().find(|held| held.number == seat) {

@@ -21,6 +21,7 @@ use super::pace::{Moment, Pace};
 use super::read_back::News;
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use super::silence::Silence;
+use super::tails::Tails;
 use crate::attempts::{self, Attempt, Attempts, Entry, Survived};
 use crate::batches::Batches;
 use crate::config::{Kafka, Topics};
@@ -58,6 +59,8 @@ pub struct Office {
     pub began: Instant,
     /// Where partitions were begun here.
     pub survived: Arc<Survived>,
+    /// What its shards have looked through.
+    pub tails: Tails,
 }
 
 impl Office {
@@ -214,7 +217,9 @@ impl Holder {
             return Ok(());
         }
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
-        let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends).watched_by(&self.calls);
+        let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends)
+            .watched_by(&self.calls)
+            .together_with(&self.office.tails);
         let rules = &self.office.rules;
         // Made early: it finds the brokers while the state is read.
         let notes = Notes::new(kafka, &topics.state, self.partition.partition);

@@ -144,7 +144,7 @@ pub struct Shard {
     outbox: Outbox,
     /// Decisions that were visible when the shard began, id and bytes: what of them is decided again is not published
     /// again.
-    visible: HashMap<String, Vec<Vec<u8>>>,
+    visible: HashMap<String, Vec<Arc<Visible>>>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,
     /// How far the topics of decisions were written when somebody looked last.
@@ -186,12 +186,12 @@ impl Shard {
         for (key, value) in records.iter().filter(|(key, _)| Outbox::owns(key)) {
             outbox.put_back(key, value, beginning.now_ms + READ_BACK_WITHIN_MS, ends.as_ref())?;
         }
-        let mut visible: HashMap<String, Vec<Vec<u8>>> = HashMap::new();
+        let mut visible: HashMap<String, Vec<Arc<Visible>>> = HashMap::new();
         if let Some(header) = &header {
             let since = Since { at_ms: header.written_ms - TAIL_BEFORE_MS, ends: ends.clone() };
             for seen in ledger.tail(&since)? {
                 outbox.seen(&seen);
-                visible.entry(seen.id).or_default().push(seen.payload);
+                visible.entry(seen.id.clone()).or_default().push(seen);
             }
         }
         let replays = header.as_ref().map(|header| Replays::from_marks(header.marks.clone())).unwrap_or_default();
@@ -435,7 +435,7 @@ impl Shard {
     /// Whether the very same decision was visible when the shard began.
     fn is_visible(&self, message: &Message) -> bool {
         let id = message.header("ce_id").unwrap_or_default();
-        self.visible.get(id).is_some_and(|payloads| payloads.contains(&message.payload))
+        self.visible.get(id).is_some_and(|seen| seen.iter().any(|seen| seen.payload == message.payload))
     }
 
     fn reject(&mut self, record: &Incoming<'_>, reason: &str) {

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use fenghuo_engine::correlate_role::header;
 use fenghuo_engine::correlate_role::ledger::{
@@ -195,7 +196,7 @@ impl Ledger for MemoryLedger {
         Ok(alive)
     }
 
-    fn tail(&mut self, since: &Since) -> Result<Vec<Visible>, Trouble> {
+    fn tail(&mut self, since: &Since) -> Result<Vec<Arc<Visible>>, Trouble> {
         let mut all = Vec::new();
         let end = |of: fn(&Ends) -> &Vec<i64>| since.ends.as_ref().and_then(|ends| of(ends).first().copied());
         let ends = [end(|ends| &ends.dispatch), end(|ends| &ends.watch)];
@@ -206,7 +207,7 @@ impl Ledger for MemoryLedger {
                 let from = broker.position_at(log, since.at_ms).max(end);
                 broker.read(log, from).cloned().collect()
             })?;
-            all.extend(records.iter().filter_map(visible));
+            all.extend(records.iter().filter_map(visible).map(Arc::new));
         }
         self.seen.extend(all.iter().map(|decision| (decision.id.clone(), decision.payload.clone())));
         Ok(all)

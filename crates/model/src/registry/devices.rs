@@ -180,6 +180,14 @@ impl Devices {
         names.reserve(names.len().saturating_mul(more), |name| hasher.hash_one(name.text(rows, text)));
     }
 
+    /// Makes room for so many devices, all of whose texts are no longer than so many bytes.
+    pub(super) fn expect_devices(&mut self, count: usize, text_bytes: usize) {
+        self.rows.reserve(count);
+        self.text.reserve(text_bytes);
+        let Self { rows, text, names, hasher } = self;
+        names.reserve(2 * count, |name| hasher.hash_one(name.text(rows, text)));
+    }
+
     /// Adds a device whose id and address no other has, and none of whose texts is longer than [`LONGEST_NAME`];
     /// nothing if there is no room for it.
     pub(super) fn add(&mut self, device: &Device<'_>) -> Option<DeviceIdx> {

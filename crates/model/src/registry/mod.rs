@@ -10,6 +10,7 @@ mod line;
 mod panels;
 mod place;
 mod read;
+pub mod snapshot;
 mod spatial;
 mod version;
 
@@ -143,6 +144,14 @@ impl Registry {
             found.resize(from + some.len(), None);
             self.devices.by_names(some.iter().copied(), &mut found[from..]);
         }
+    }
+
+    /// Makes room for so many buildings.
+    fn expect_buildings(&mut self, count: usize) {
+        let Self { buildings, building_numbers, hasher, .. } = self;
+        let hash_of = |other: &BuildingIdx| hasher.hash_one(&*buildings[*other as usize].id);
+        building_numbers.reserve(count, hash_of);
+        buildings.reserve(count);
     }
 
     /// Adds a building whose id no other has; nothing if there is no room for it.
