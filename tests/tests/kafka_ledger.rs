@@ -29,6 +29,7 @@ use fenghuo_engine::correlate_role::ledger::{
     Committed, Ends, Ledger, Mark, Message, Since, StateRecords, Target, Transaction, Trouble,
 };
 use fenghuo_engine::correlate_role::mark;
+use fenghuo_engine::correlate_role::tails::Tails;
 use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
 use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
 use fenghuo_tests::processes::fenghuo;
@@ -260,4 +261,22 @@ fn the_tail_is_whole_while_others_write() {
     tail.sort_unstable();
     expected.sort_unstable();
     assert!(tail == expected, "{} of {} decisions", tail.len(), expected.len());
+    // Shards of a process read it together: the second gets what came since, too.
+    let tails = Tails::default();
+    for number in 20..22 {
+        let mut reader = kafka.ledger().together_with(&tails);
+        let tail = reader.tail(&Since { at_ms: 0, ends: None }).unwrap();
+        assert_eq!(tail.len(), expected.len());
+        let one = Message {
+            target: Target::Dispatch,
+            key: None,
+            payload: Vec::new(),
+            headers: vec![("ce_id".into(), format!("{number}/0").into())],
+        };
+        expected.push(format!("{number}/0"));
+        let messages = vec![Arc::new(one)];
+        ledger.commit(&Transaction { next_offset: number, messages, ..Transaction::default() }).unwrap();
+    }
+    let tail = kafka.ledger().together_with(&tails).tail(&Since { at_ms: 0, ends: None }).unwrap();
+    assert!(expected.iter().all(|id| tail.iter().any(|seen| seen.id == *id)) && tail.len() == expected.len());
 }

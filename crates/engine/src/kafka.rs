@@ -183,8 +183,8 @@ pub fn transactional(kafka: &Kafka, id: &str) -> ClientConfig {
         ("transaction.timeout.ms", "10000"),
         ("message.timeout.ms", "8000"),
         ("acks", "all"),
-        // No later: a partition has to be made known to the transaction first, which takes as long. And what is handed
-        // over meanwhile goes in one request.
+        // The first messages are no later by it: their partitions have to be made known to the transaction first, which
+        // takes as long. And what is handed over meanwhile goes in one request.
         ("linger.ms", "2"),
         ("delivery.report.only.error", "true"),
         ("partitioner", "murmur2_random"),

@@ -4,10 +4,10 @@
 //! force from there on ([`version_of`]). Whoever takes the topic finds it here: in the configured file, or in
 //! `<file>.<version>`, where `fenghuo apply` puts it. One copy of each version is in memory, however many use it.
 
-mod snapshot;
+pub mod snapshot;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use fenghuo_model::registry::{VERSION_DIGITS, version_of};
 use fenghuo_model::{Fault, Registry};
 
 use crate::failure::Failure;
-use snapshot::{Stamp, WORTH_IT_BYTES};
+use snapshot::{Due, Stamp};
 
 /// A registry with the name of its version.
 #[derive(Debug, Clone)]
@@ -37,25 +37,24 @@ impl Version {
         Ok(Self { name: version_of(text).into(), registry: Arc::new(registry) })
     }
 
-    /// The version in a file; from the snapshot beside it, if there is one of this very file. Of a large file
-    /// without one it is written meanwhile.
+    /// The version in a file, from the snapshot beside it if there is one of this very file; and the snapshot that is
+    /// worth writing, if there is none.
     ///
     /// # Errors
     /// It cannot be read, or every fault of it.
-    pub fn of_file(path: &Path) -> Result<Self, Failure> {
-        let stamp = Stamp::of(path);
-        if let Some(version) = stamp.as_ref().and_then(|stamp| snapshot::read(path, stamp)) {
-            return Ok(version);
+    pub fn of_file(path: &Path) -> Result<(Self, Option<Due>), Failure> {
+        let name = path.display().to_string();
+        let failed = |source| Failure::File { path: name.clone(), source };
+        let mut file = fs::File::open(path).map_err(failed)?;
+        let before = file.metadata().map_err(failed)?;
+        if let Some(version) = snapshot::read(path, &Stamp::of(&before)) {
+            return Ok((version, None));
         }
-        let file = path.display().to_string();
-        let text = fs::read(path).map_err(|source| Failure::File { path: file.clone(), source })?;
-        let version = Self::read(&file, &text).map_err(Failure::Configuration)?;
-        // Who wrote it while it was read has another one there now.
-        let stamp = stamp.filter(|stamp| Stamp::of(path).as_ref() == Some(stamp));
-        if let Some(stamp) = stamp.filter(|_| text.len() as u64 >= WORTH_IT_BYTES) {
-            snapshot::write_meanwhile(path, stamp, &version);
-        }
-        Ok(version)
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(failed)?;
+        let due = Due::of(path, &before, &file.metadata().map_err(failed)?);
+        let version = Self::read(&name, &text).map_err(Failure::Configuration)?;
+        Ok((version, due))
     }
 }
 

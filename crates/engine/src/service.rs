@@ -15,6 +15,7 @@ use crate::correlate_role;
 use crate::decode_role::Decode;
 use crate::failure::Failure;
 use crate::kafka::{connect, is_refusal, refusal};
+use crate::registries::snapshot;
 use crate::sources::read_files;
 use crate::topics::compare;
 use crate::worker::{Task, Worker};
@@ -106,11 +107,16 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     if config.http_listen.is_some() {
         tracing::warn!("http.listen is understood, and nothing listens there in this release");
     }
-    let files = read_files(config)?;
+    let mut files = read_files(config)?;
+    let snapshot_due = files.snapshot_due.take();
     let reader = connect(&config.kafka, shutdown)?;
     require_topics(config, role, shutdown)?;
     let rules = files.complete(config, &reader, shutdown)?;
     drop(reader);
+    // Not before all is there that it needs: who is started again and again would write it again and again.
+    if let Some(due) = snapshot_due {
+        snapshot::write_meanwhile(due, &rules.registry);
+    }
     tracing::info!(
         role = role.word(),
         brokers = config.kafka.brokers,

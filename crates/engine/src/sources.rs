@@ -16,6 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::{Config, RegistrySource};
 use crate::failure::Failure;
 use crate::kafka::{ANSWER_WAIT, EventConsumer, partition_count};
+use crate::registries::snapshot::Due;
 use crate::registries::{Registries, Version};
 use crate::service::Shutdown;
 
@@ -32,7 +33,7 @@ pub fn read_files(config: &Config) -> Result<Files, Failure> {
             // The latest that was put in force, or the file itself.
             let path = Registries::beside(path).latest().map_or_else(|| path.clone(), |(latest, _)| latest);
             match Version::of_file(&path) {
-                Ok(version) => Ok(Some(version)),
+                Ok(read) => Ok(Some(read)),
                 // The policy's faults are said with them.
                 Err(Failure::Configuration(faults)) => Err(faults),
                 Err(other) => return Err(other),
@@ -50,7 +51,10 @@ pub fn read_files(config: &Config) -> Result<Files, Failure> {
         None => Ok((Policy::default(), DEFAULT_TEXT.to_owned())),
     };
     match (registry, policy) {
-        (Ok(registry), Ok((policy, policy_text))) => Ok(Files { registry, policy, policy_text }),
+        (Ok(registry), Ok((policy, policy_text))) => {
+            let (registry, snapshot_due) = registry.unzip();
+            Ok(Files { registry, snapshot_due: snapshot_due.flatten(), policy, policy_text })
+        }
         (registry, policy) => {
             let faults = registry.err().into_iter().chain(policy.err()).flatten();
             Err(Failure::Configuration(faults.collect()))
@@ -126,6 +130,8 @@ fn one_line(mut object: Vec<u8>) -> Vec<u8> {
 pub struct Files {
     /// The registry, if it is a file.
     pub registry: Option<Version>,
+    /// Its snapshot, if it is worth writing.
+    pub snapshot_due: Option<Due>,
     /// The rules.
     pub policy: Policy,
     /// The rules as they were written.
@@ -138,7 +144,7 @@ impl Files {
     /// # Errors
     /// As those of reading the topic.
     pub fn complete(self, config: &Config, reader: &EventConsumer, shutdown: &Shutdown) -> Result<Rules, Failure> {
-        let Self { registry, policy, policy_text } = self;
+        let Self { registry, policy, policy_text, .. } = self;
         let (registry, registries) = match (registry, &config.registry) {
             (Some(registry), RegistrySource::File(path)) => {
                 let registries = Registries::beside(path);

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A value that decisions share; it serializes by serde_json, and is the value to everybody else.
+/// A value that decisions share; it serializes by serde_json alone, and is the value to everybody else.
 #[derive(Debug, Clone)]
 pub struct Shared<T>(Arc<Written<T>>);
 

@@ -117,10 +117,13 @@ impl KafkaLedger {
         };
         let deadline = Instant::now() + wait;
         let mut list = TopicPartitionList::new();
+        // By their numbers: where somebody goes on writing, an end is reached more than once.
+        let mut unread = BTreeSet::new();
         for (partition, offset) in from {
             let (_, high) = watermarks(&self.ends, topic, *partition)?;
             // A partition's end for a read_committed reader is the beginning of the first open transaction.
-            while watermarks(&reader, topic, *partition)?.1 < high {
+            let mut end = watermarks(&reader, topic, *partition)?.1;
+            while end < high {
                 if Instant::now() >= deadline {
                     if is_whole {
                         return Err(Trouble::Anew(format!(
@@ -131,13 +134,17 @@ impl KafkaLedger {
                     break;
                 }
                 thread::sleep(Duration::from_millis(5));
+                end = watermarks(&reader, topic, *partition)?.1;
             }
+            // Behind an open transaction there is nothing for such a reader, not even an end to be reached.
+            if end < high && (end..=high).contains(offset) {
+                continue;
+            }
+            unread.insert(*partition);
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(|error| anew(&error, "assign"))?;
         }
         reader.assign(&list).map_err(|error| anew(&error, "assign"))?;
-        // By their numbers: where somebody goes on writing, an end is reached more than once.
-        let mut unread: BTreeSet<i32> = from.iter().map(|(partition, _)| *partition).collect();
         let mut heard_at = Instant::now();
         while !unread.is_empty() {
             match reader.poll(Duration::from_millis(100)) {
@@ -253,8 +260,10 @@ impl Ledger for KafkaLedger {
                     _ => None,
                 })
                 .collect();
-            visible.extend(self.tails.clone().of_topic(topic, &from, |missing, each| {
-                self.read_to_end(topic, missing, (TAIL_WAIT, false), |record| {
+            let ends = Arc::clone(&self.ends);
+            let end_of = |partition| watermarks(&ends, topic, partition).map(|(_, end)| end);
+            visible.extend(self.tails.clone().of_topic(topic, &from, end_of, |from, each| {
+                self.read_to_end(topic, from, (TAIL_WAIT, false), |record| {
                     each(record.partition(), record.offset(), visible_of(record));
                 })
             })?);
@@ -270,7 +279,7 @@ impl Ledger for KafkaLedger {
         let producer = &self.producers[turn];
         producer.begin_transaction().map_err(|error| trouble(&error, "begin"))?;
         kill_points::pass("before-produce");
-        writing::write(producer, &self.topics, self.number(), transaction)?;
+        let deadline = writing::write(producer, &self.topics, self.number(), transaction)?;
         kill_points::pass("after-produce");
         let mut offsets = TopicPartitionList::new();
         let next = Offset::Offset(transaction.next_offset);
@@ -289,7 +298,7 @@ impl Ledger for KafkaLedger {
         sent.map_err(|error| trouble(&error, "offsets of the transaction"))?;
         kill_points::pass("offsets-sent");
         // Nothing may be under way any more: the client's own flush would sleep for 100 ms.
-        writing::settle(producer)?;
+        writing::settle(producer, deadline)?;
         kill_points::pass_soon("commit-sent");
         let committed = self.calls.make(|| producer.commit_transaction(STEP_WAIT));
         committed.map_err(|error| trouble(&error, "commit"))?;

@@ -158,10 +158,11 @@ pub trait Ledger {
     /// The end was not reached.
     fn state(&mut self) -> Result<StateRecords, Trouble>;
 
-    /// The decisions that are visible on dispatch and watch behind both bounds.
+    /// The decisions that are visible on dispatch and watch behind both bounds; where somebody's transaction stays
+    /// open, those before it.
     ///
     /// # Errors
-    /// The end was not reached.
+    /// They cannot be read.
     fn tail(&mut self, since: &Since) -> Result<Vec<Arc<Visible>>, Trouble>;
 
     /// Makes a transaction visible as a whole.

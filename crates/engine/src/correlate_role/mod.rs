@@ -165,6 +165,8 @@ impl<'a> Correlation<'a> {
             if self.counted_at.elapsed() >= COUNTERS_EVERY {
                 self.counted_at = Instant::now();
                 tracing::info!(role = ROLE, seats = self.seats.len(), counters = %self.counted(), "counted");
+                // Where a partition cannot begin, nobody else would.
+                self.office.tails.forget();
             }
         }
         self.leave()

@@ -18,8 +18,9 @@ pub const REPEATED: &str = "repeated";
 
 const KEY: &str = "outbox/";
 
-/// Beyond this a transaction's decisions go into another record; brokers usually take one of 1 MiB at most.
-const LARGEST_BUNDLE_BYTES: usize = 256 * 1024;
+/// Beyond this a transaction's decisions go into another record; brokers usually take one of 1 MiB at most. Two of them
+/// are a portion of what is written at once (`writing.rs`).
+const LARGEST_BUNDLE_BYTES: usize = 160 * 1024;
 
 /// The decisions of one transaction that were not seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +157,11 @@ impl Outbox {
         messages
     }
 
+    /// All that was not seen is due then.
+    pub fn due_at(&mut self, due_ms: i64) {
+        self.bundles.values_mut().for_each(|kept| kept.due_ms = due_ms);
+    }
+
     /// When the first of them is due.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
@@ -259,6 +265,8 @@ mod tests {
         assert_eq!(late.iter().map(|message| id_of(message)).collect::<Vec<_>>(), ["b/1"]);
         assert_eq!(late[0].header(REPEATED), Some("true"));
         assert_eq!(outbox.next_due_ms(), Some(9));
+        outbox.due_at(11);
+        assert!(outbox.overdue(10, 12).is_empty() && outbox.next_due_ms() == Some(11));
         // What is published again is alone in the record from then on.
         let shrunk = changes(&mut outbox);
         assert!(shrunk.len() == 1 && shrunk[0].1 < written[0].1, "{shrunk:?}");

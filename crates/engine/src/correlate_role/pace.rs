@@ -8,6 +8,9 @@ use super::shard::Shard;
 
 /// Records of one transaction at most: a crash makes no more than this again.
 const MOST_RECORDS: usize = 4_000;
+/// With so many decisions a transaction is full: large ones are 17 kB, and all of it has to be in the logs well within
+/// the transaction's time.
+const MOST_DECISIONS: usize = 1_000;
 /// How long records without a decision wait for their transaction, and decisions that are late anyway.
 pub const FLUSH_EVERY_MS: i64 = 100;
 /// From how far behind the time of day on a partition is catching up: its decisions are not late by what they wait for
@@ -42,10 +45,10 @@ impl Pace {
         Self { written_ms: now_ms, waiting: 0 }
     }
 
-    /// How many records may be taken before the next transaction.
+    /// Whether no more may be taken before the next transaction, where `taken` were taken since the last look.
     #[must_use]
-    pub const fn room(&self) -> usize {
-        MOST_RECORDS.saturating_sub(self.waiting)
+    pub fn has_no_room(&self, shard: &Shard, taken: usize) -> bool {
+        self.waiting + taken >= MOST_RECORDS || shard.waiting_decisions() >= MOST_DECISIONS
     }
 
     /// How long the queue may be waited for, at most.
@@ -65,7 +68,7 @@ impl Pace {
         let &Moment { now_ms, time_of_day_ms, taken, is_last } = moment;
         let is_overdue = shard.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
         self.waiting += taken;
-        let is_full = self.room() == 0 || now_ms - self.written_ms >= FLUSH_EVERY_MS || is_last;
+        let is_full = self.has_no_room(shard, 0) || now_ms - self.written_ms >= FLUSH_EVERY_MS || is_last;
         let is_behind = shard.heard_ms().is_some_and(|heard_ms| heard_ms < time_of_day_ms - BEHIND_MS);
         let is_pressing = shard.waiting_decisions() > 0 && !is_behind;
         let is_due = is_pressing || is_overdue || (shard.is_ahead() && is_full);

@@ -1,7 +1,8 @@
 //! A partition that is ours: one thread that begins its shard, reads its queue and writes its transactions.
 //!
 //! A transaction with a decision in it is written at once ([`pace`](super::pace)); what arrives while it is being
-//! written joins the next one. Nothing is shared between seats but the clients of the group.
+//! written joins the next one. Seats share the clients of the group, what they looked through when they began, and what
+//! records the process has survived.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -233,6 +234,8 @@ impl Holder {
             }
             begun => begun?,
         };
+        // It took as long as the state is large; what is to be seen in time is counted from here on.
+        shard.begun(self.office.now_ms());
         let mut watch = self.watch(&mut shard, beginning.log.1, notes)?;
         let begun = Report::Begun { seat: self.number, offset: shard.next_offset() };
         if self.office.reports.send(begun).is_err() {
@@ -313,7 +316,7 @@ impl Holder {
         loop {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
             let (taken, alone) =
-                if self.ordered() == GO_ON { self.take(queue, shard, watch, (wait, pace.room()))? } else { (0, false) };
+                if self.ordered() == GO_ON { self.take(queue, shard, watch, (wait, &pace))? } else { (0, false) };
             while let Ok(news) = self.of_read_back.try_recv() {
                 match news {
                     News::Seen(decision) => shard.seen(&decision),
@@ -347,7 +350,7 @@ impl Holder {
         queue: &mut Batches<Context>,
         shard: &mut Shard,
         watch: &mut Watch,
-        (mut wait, room): (Duration, usize),
+        (mut wait, pace): (Duration, &Pace),
     ) -> Result<(usize, bool), Trouble> {
         let mut taken = 0;
         // Who was let go leaves the queue to another.
@@ -380,7 +383,7 @@ impl Holder {
                     tracing::debug!(%partition, %code, "trouble with reading; trying on");
                 }
             }
-            if taken >= room {
+            if pace.has_no_room(shard, taken) {
                 break;
             }
         }

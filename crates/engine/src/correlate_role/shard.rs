@@ -230,6 +230,14 @@ impl Shard {
         })
     }
 
+    /// It goes to work now, by the caller's clock: from here on counts how long something was not seen.
+    pub fn begun(&mut self, now_ms: i64) {
+        self.outbox.due_at(now_ms + READ_BACK_WITHIN_MS);
+        if let Some((until_ms, _)) = &mut self.inherited {
+            *until_ms = now_ms + TAIL_BEFORE_MS;
+        }
+    }
+
     /// The offset of the next signal.
     #[must_use]
     pub const fn next_offset(&self) -> i64 {

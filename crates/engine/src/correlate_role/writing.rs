@@ -1,8 +1,8 @@
 //! A transaction's records on their way to the client, a portion at a time, until all are in the logs.
 //!
-//! A portion is what the client puts into one request for each partition. More would wait in its queue for the answer,
-//! and while messages wait there its thread does not sleep (`outlet/lanes.rs`): in a storm these threads took the
-//! processors from the broker whose answer they awaited.
+//! A portion is about what the client puts into one request for each partition. More would wait in its queue for the
+//! answer, and while messages wait there its thread does not sleep (`outlet/lanes.rs`): in a storm these threads took
+//! the processors from the broker whose answer they awaited.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -19,8 +19,12 @@ use super::kafka_ledger::{STEP_WAIT, trouble};
 use super::ledger::{Message, Target, Transaction, Trouble};
 use crate::config::Topics;
 
-/// A portion of decisions, and one of state: what goes into a request, whose limit of bytes (`crate::kafka`) is higher.
-const PORTION_BYTES: usize = 350_000;
+/// A portion of state, which goes to one partition: below the limit of a request (`crate::kafka`).
+const STATE_BYTES: usize = 350_000;
+/// A portion of decisions, which go to the partitions of two topics.
+const DECISION_BYTES: usize = 2 * STATE_BYTES;
+/// All of a transaction is in the logs within this time, or it is begun anew: the broker ends it after ten seconds.
+const WRITE_WAIT: Duration = Duration::from_secs(8);
 /// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
 /// spin on a core that the broker could use.
 const LOOK_EVERY: Duration = Duration::from_micros(250);
@@ -44,7 +48,8 @@ impl ProducerContext for GivenUp {
 /// A producer of transactions.
 pub type TransactionalProducer = BaseProducer<GivenUp>;
 
-/// Hands over what a transaction of a partition writes, the last portion without waiting for it.
+/// Hands over what a transaction of a partition writes, the last portion without waiting for it; until when all of it
+/// has to have arrived.
 ///
 /// # Errors
 /// The client does not take it, or what it took did not arrive.
@@ -53,26 +58,28 @@ pub fn write(
     topics: &Topics,
     partition: i32,
     transaction: &Transaction,
-) -> Result<(), Trouble> {
+) -> Result<Instant, Trouble> {
+    let deadline = Instant::now() + WRITE_WAIT;
     let mut messages = transaction.messages.iter().map(|message| Outgoing::of_message(message, topics)).peekable();
     let state = transaction.state.iter();
     let mut state = state.map(|(key, value)| Outgoing::of_state(key, value.as_deref(), topics, partition)).peekable();
     loop {
-        send_portion(producer, &mut messages)?;
-        send_portion(producer, &mut state)?;
+        send_portion(producer, &mut messages, DECISION_BYTES)?;
+        send_portion(producer, &mut state, STATE_BYTES)?;
         if messages.peek().is_none() && state.peek().is_none() {
-            return Ok(());
+            return Ok(deadline);
         }
-        settle(producer)?;
+        settle(producer, deadline)?;
     }
 }
 
 fn send_portion<'m>(
     producer: &TransactionalProducer,
     records: &mut Peekable<impl Iterator<Item = Outgoing<'m>>>,
+    most_bytes: usize,
 ) -> Result<(), Trouble> {
     let mut bytes = 0;
-    while let Some(record) = records.next_if(|record| bytes == 0 || bytes + record.bytes() <= PORTION_BYTES) {
+    while let Some(record) = records.next_if(|record| bytes == 0 || bytes + record.bytes() <= most_bytes) {
         bytes += record.bytes();
         send(producer, &record)?;
     }
@@ -98,13 +105,13 @@ fn send(producer: &TransactionalProducer, outgoing: &Outgoing<'_>) -> Result<(),
 /// Waits until everything that was handed over is in the logs.
 ///
 /// # Errors
-/// It is not, or not in time.
-pub fn settle(producer: &TransactionalProducer) -> Result<(), Trouble> {
-    let began = Instant::now();
+/// It is not, or not by the deadline.
+pub fn settle(producer: &TransactionalProducer, deadline: Instant) -> Result<(), Trouble> {
     producer.poll(Duration::ZERO);
     while producer.in_flight_count() > 0 {
-        if began.elapsed() >= STEP_WAIT {
-            return Err(Trouble::Anew("messages of the transaction are not acknowledged".to_owned()));
+        if Instant::now() >= deadline {
+            let reason = format!("messages of the transaction are not acknowledged within {WRITE_WAIT:?}");
+            return Err(Trouble::Anew(reason));
         }
         look(producer);
     }
@@ -144,7 +151,7 @@ impl<'m> Outgoing<'m> {
         Self { topic: &topics.state, partition: Some(partition), key: Some(key), payload: value, headers: &[] }
     }
 
-    /// As the client counts them for a request: without headers.
+    /// As the client counts them where it asks whether a request is full: without headers.
     fn bytes(&self) -> usize {
         self.key.map_or(0, <[u8]>::len) + self.payload.map_or(0, <[u8]>::len)
     }

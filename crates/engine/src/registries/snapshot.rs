@@ -1,17 +1,18 @@
 //! The snapshot beside a registry's file: a member that starts again has its registry back in a fraction of the time.
 //!
-//! It says of which file it was made: size, inode and both times of change, which no write of the file leaves as they
-//! were. Where anything of that is not so, or the snapshot is damaged, nothing is said and the JSON is read. It is
-//! written behind the back of a member that has just read the JSON; where it cannot be written, the next start is as
-//! slow as this one.
+//! It says of which file it was made: size, inode and both times of change. Where anything of that is not so, or the
+//! snapshot is damaged or another release's, the JSON is read. None is made of a file that was written seconds ago:
+//! times of files move in ticks, and a second write within one would leave no trace. A member that has read the JSON
+//! writes it while it goes on; where it cannot be written, the next start is as slow as this one.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fenghuo_model::Registry;
 use fenghuo_model::registry::VERSION_DIGITS;
@@ -22,19 +23,25 @@ use super::{Version, beside};
 /// Below so many bytes of JSON a snapshot saves nothing that anybody would notice: about 200,000 devices.
 pub const WORTH_IT_BYTES: u64 = 32 * 1024 * 1024;
 
+/// A file that was written later than this ago may be written again within the same tick of its times.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// What somebody who ended meanwhile has left is removed after this.
+const LEFT_AFTER: Duration = Duration::from_secs(60);
+/// How the name of a snapshot ends that is being written.
+const UNFINISHED: &str = ".unfinished";
+
 /// Of a file what changes whenever it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(String);
 
 impl Stamp {
-    /// A file's, as it is now; nothing if there is none.
+    /// That of a file, by what the system says of it.
     #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
+    pub fn of(file: &Metadata) -> Self {
         let (size, inode) = (file.len(), file.ino());
         let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
         let [modified, modified_ns, changed, changed_ns] = times;
-        Some(Self(format!("{size} {inode} {modified}.{modified_ns:09} {changed}.{changed_ns:09}")))
+        Self(format!("{size} {inode} {modified}.{modified_ns:09} {changed}.{changed_ns:09}"))
     }
 
     /// What a snapshot of a version in that file is labelled.
@@ -46,6 +53,27 @@ impl Stamp {
     fn version_in<'l>(&self, label: &'l str) -> Option<&'l str> {
         let (version, stamp) = label.split_once(' ')?;
         (stamp == self.0 && version.len() == VERSION_DIGITS).then_some(version)
+    }
+}
+
+/// A snapshot that is worth writing.
+#[derive(Debug, Clone)]
+pub struct Due {
+    path: PathBuf,
+    stamp: Stamp,
+}
+
+impl Due {
+    /// Of a file that was read as a whole: `before` and `after` are what the system said of it.
+    #[must_use]
+    pub fn of(path: &Path, before: &Metadata, after: &Metadata) -> Option<Self> {
+        let stamp = Stamp::of(before);
+        // What was read of a file that changed meanwhile may be neither of its versions.
+        let is_whole = stamp == Stamp::of(after) && after.len() >= WORTH_IT_BYTES;
+        let changed = u64::try_from(after.ctime()).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        let written = after.modified().ok().into_iter().chain(changed.ok()).max();
+        let is_settled = written.is_some_and(|at| at.elapsed().is_ok_and(|ago| ago >= SETTLED_AFTER));
+        (is_whole && is_settled).then(|| Self { path: path.to_owned(), stamp })
     }
 }
 
@@ -77,9 +105,13 @@ pub fn read(path: &Path, stamp: &Stamp) -> Option<Version> {
 /// It cannot be written.
 pub fn write(path: &Path, stamp: &Stamp, version: &Version) -> io::Result<()> {
     let place = place(path);
-    let unfinished = beside(&place, &format!("{}.unfinished", process::id()));
+    let unfinished = beside(&place, &format!("{}{UNFINISHED}", process::id()));
+    remove_left(&place);
     let written = (|| {
-        let mut file = BufWriter::new(File::create(&unfinished)?);
+        let file = File::create(&unfinished)?;
+        // Names and numbers of people are no more for everybody's eyes here than there.
+        file.set_permissions(fs::metadata(path)?.permissions())?;
+        let mut file = BufWriter::new(file);
         version.registry.write_snapshot(&stamp.label(&version.name), &mut file)?;
         file.flush()?;
         file.get_ref().sync_all()?;
@@ -92,9 +124,25 @@ pub fn write(path: &Path, stamp: &Stamp, version: &Version) -> io::Result<()> {
     written
 }
 
-/// [`write`] while the process goes on.
-pub fn write_meanwhile(path: &Path, stamp: Stamp, version: &Version) {
-    let (path, version) = (path.to_owned(), version.clone());
+/// Removes what others that ended meanwhile have left.
+fn remove_left(place: &Path) {
+    let Some((folder, name)) = place.parent().zip(place.file_name().and_then(|name| name.to_str())) else { return };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_left = entry.file_name().to_str().is_some_and(|other| {
+            other.strip_prefix(name).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(UNFINISHED))
+        });
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = written.is_ok_and(|at| at.elapsed().is_ok_and(|ago| ago >= LEFT_AFTER));
+        if is_left && is_old {
+            // Somebody else may have done so.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Writes it while the process goes on.
+pub fn write_meanwhile(due: Due, version: &Version) {
+    let (Due { path, stamp }, version) = (due, version.clone());
     let work = move || match write(&path, &stamp, &version) {
         Ok(()) => tracing::info!(snapshot = %place(&path).display(), "written; the next start is faster"),
         Err(reason) => {
@@ -107,63 +155,101 @@ pub fn write_meanwhile(path: &Path, stamp: Stamp, version: &Version) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     const ONE: &str = "{\"type\":\"building\",\"id\":\"B1\",\"lon\":113.75,\"lat\":23.02}\n";
     const TWO: &str = "{\"type\":\"building\",\"id\":\"B2\",\"lon\":113.75,\"lat\":23.02}\n";
+
+    fn stamp(path: &Path) -> Stamp {
+        Stamp::of(&fs::metadata(path).unwrap())
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = entries.collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn set_modified(path: &Path, at: std::time::SystemTime) {
+        File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    }
 
     /// A snapshot is taken for the very file of which it was made, and for no other.
     #[test]
     fn a_snapshot_holds_until_the_file_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("city.jsonl");
-        assert_eq!(Stamp::of(&path), None);
         fs::write(&path, ONE).unwrap();
-        let stamp = Stamp::of(&path).unwrap();
-        assert!(read(&path, &stamp).is_none(), "there is none yet");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(read(&path, &stamp(&path)).is_none(), "there is none yet");
         let version = Version::read("city.jsonl", ONE.as_bytes()).unwrap();
-        write(&path, &stamp, &version).unwrap();
-        let found = read(&path, &Stamp::of(&path).unwrap()).unwrap();
+        write(&path, &stamp(&path), &version).unwrap();
+        let found = read(&path, &stamp(&path)).unwrap();
         assert_eq!((found.name, found.registry.building_by_id("B1")), (version.name.clone(), Some(0)));
+        assert_eq!(fs::metadata(place(&path)).unwrap().permissions().mode() & 0o777, 0o600);
         // As long, and with the time of the one before: still another file.
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, TWO).unwrap();
-        File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
-        assert!(read(&path, &Stamp::of(&path).unwrap()).is_none());
+        set_modified(&path, modified);
+        assert!(read(&path, &stamp(&path)).is_none());
         // Damage is noticed.
-        let stamp = Stamp::of(&path).unwrap();
-        write(&path, &stamp, &version).unwrap();
-        assert!(read(&path, &stamp).is_some());
+        write(&path, &stamp(&path), &version).unwrap();
+        assert!(read(&path, &stamp(&path)).is_some());
         let mut bytes = fs::read(place(&path)).unwrap();
         let last = bytes.len() - 6;
         bytes[last] ^= 1;
         fs::write(place(&path), bytes).unwrap();
-        assert!(read(&path, &stamp).is_none());
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
-        assert!(write(&folder.path().join("nowhere/city.jsonl"), &stamp, &version).is_err());
+        assert!(read(&path, &stamp(&path)).is_none());
+        assert!(write(&folder.path().join("nowhere/city.jsonl"), &stamp(&path), &version).is_err());
     }
 
-    /// Of a small file none is written, and of a large one nobody waits for it.
+    /// What somebody has left who ended meanwhile goes; who is writing right now is left alone.
     #[test]
-    fn a_large_file_gets_its_snapshot() {
+    fn nothing_is_left_lying() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("city.jsonl");
-        let mut text = ONE.as_bytes().to_vec();
-        let mut versions = Vec::new();
-        for bytes in [ONE.len(), usize::try_from(WORTH_IT_BYTES).unwrap()] {
-            text.resize(bytes, b'\n');
-            fs::write(&path, &text).unwrap();
-            versions.push(Version::of_file(&path).unwrap().name);
-        }
-        let stamp = Stamp::of(&path).unwrap();
-        let found = loop {
-            match read(&path, &stamp) {
-                Some(found) => break found,
-                None => thread::sleep(std::time::Duration::from_millis(5)),
+        fs::write(&path, ONE).unwrap();
+        for (name, is_old) in [("1.unfinished", true), ("2.unfinished", false), ("3.else", true)] {
+            let other = beside(&place(&path), name);
+            fs::write(&other, "x").unwrap();
+            if is_old {
+                set_modified(&other, UNIX_EPOCH);
             }
-        };
-        assert!(found.name == versions[1] && versions[0] != versions[1]);
-        assert_eq!(Version::of_file(&path).unwrap().name, versions[1]);
+        }
+        let version = Version::read("city.jsonl", ONE.as_bytes()).unwrap();
+        write(&path, &stamp(&path), &version).unwrap();
+        let left =
+            ["city.jsonl", "city.jsonl.snapshot", "city.jsonl.snapshot.2.unfinished", "city.jsonl.snapshot.3.else"];
+        assert_eq!(names(folder.path()), left);
+    }
+
+    /// Of a small file none is due, nor of one that has just been written or was written while it was read.
+    #[test]
+    fn a_large_file_that_rests_gets_its_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("city.jsonl");
+        fs::write(&path, ONE).unwrap();
+        let small = fs::metadata(&path).unwrap();
+        assert!(Due::of(&path, &small, &small).is_none());
+        let mut text = ONE.as_bytes().to_vec();
+        text.resize(usize::try_from(WORTH_IT_BYTES).unwrap(), b'\n');
+        fs::write(&path, &text).unwrap();
+        let large = fs::metadata(&path).unwrap();
+        assert!(Due::of(&path, &large, &large).is_none(), "just written");
+        while Due::of(&path, &large, &large).is_none() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(Due::of(&path, &small, &large).is_none(), "written meanwhile");
+        let (version, due) = Version::of_file(&path).unwrap();
+        assert_eq!(names(folder.path()), ["city.jsonl"]);
+        write_meanwhile(due.unwrap(), &version);
+        while !place(&path).exists() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let (found, due) = Version::of_file(&path).unwrap();
+        assert!(found.name == version.name && due.is_none());
     }
 }

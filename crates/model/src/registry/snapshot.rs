@@ -2,7 +2,8 @@
 //!
 //! A member that died has its registry back before its partitions. The form is Fenghuo's own and lives beside the JSON
 //! of which it is made, never in its place: whatever is not as it was written, or of another version, is refused, and
-//! the caller reads the JSON. All numbers are little-endian, a text is its length and its bytes.
+//! the caller reads the JSON. All numbers are little-endian, a text is its length and its bytes. Whoever changes how
+//! JSON is read without changing the release raises the version in the magic: what lies there was read as before.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ impl Registry {
         let mut out = Out { writer, chunk: Vec::with_capacity(2 * CHUNK_BYTES), sum, written: Ok(()) };
         out.chunk.extend_from_slice(&MAGIC);
         out.text(label);
+        form().for_each(|word| out.text(word));
         out.list(self.regions(), |out, region| out.text(region));
         // Towns, villages and grids are few.
         let mut shared: Vec<&str> = Vec::new();
@@ -76,6 +78,13 @@ impl Registry {
         }
         In(body).registry().ok_or(Unusable)
     }
+}
+
+/// What has to be the same for a snapshot to say what its JSON says: the release, whose reading of JSON it is, and the
+/// words, of which it holds the numbers.
+fn form() -> impl Iterator<Item = &'static str> {
+    let words = Premises::ALL.iter().map(|word| word.word()).chain(Sensor::ALL.iter().map(|word| word.word()));
+    [env!("CARGO_PKG_VERSION")].into_iter().chain(words)
 }
 
 /// The label of a snapshot, without looking at the rest of it; nothing if the bytes do not begin as one.
@@ -153,6 +162,7 @@ impl<'b> In<'b> {
     fn registry(mut self) -> Option<Registry> {
         let mut registry = Registry::default();
         self.text()?;
+        form().all(|word| self.text() == Some(word)).then_some(())?;
         registry.regions = self.list(|this| this.text().map(Arc::from))?;
         let shared: Vec<Arc<str>> = self.list(|this| this.text().map(Arc::from))?;
         let buildings = self.u32()?;
@@ -283,6 +293,18 @@ mod tests {
             assert_eq!(told(&read), told(&registry));
             assert_eq!(snapshot(&read, "made of 火"), bytes);
         }
+    }
+
+    /// Another release may read the same JSON otherwise.
+    #[test]
+    fn another_release_reads_the_json() {
+        let mut bytes = snapshot(&city(), "city");
+        bytes.truncate(bytes.len() - 4);
+        let version = env!("CARGO_PKG_VERSION").as_bytes();
+        let at = bytes.windows(version.len()).position(|window| window == version).unwrap();
+        bytes[at] ^= 1;
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        assert_eq!(Registry::from_snapshot(&bytes).err(), Some(Unusable));
     }
 
     /// Any bit that differs is noticed, and any missing or further byte.
