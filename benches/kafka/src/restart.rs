@@ -123,7 +123,8 @@ fn kill_and_start(
     wait(&|| said().matches(" begun role=\"correlate\"").count() >= partitions)
         .map_err(|trouble| Trouble::from(format!("{trouble}:\n{}", said())))?;
     let begun = watch.count();
-    wait(&|| watch.count() > begun + DECISIONS)?;
+    // A backlog from before the kill may give some at once.
+    wait(&|| watch.count() > begun + 4 * DECISIONS)?;
     let log = said();
     Ok(Killed { at, next, log })
 }
