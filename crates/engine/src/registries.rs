@@ -6,8 +6,8 @@
 
 pub mod snapshot;
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
@@ -45,7 +45,7 @@ impl Version {
     pub fn of_file(path: &Path) -> Result<(Self, Option<Due>), Failure> {
         let name = path.display().to_string();
         let failed = |source| Failure::File { path: name.clone(), source };
-        let mut file = fs::File::open(path).map_err(failed)?;
+        let mut file = File::open(path).map_err(failed)?;
         let before = file.metadata().map_err(failed)?;
         if let Some(version) = snapshot::read(path, &Stamp::of(&before)) {
             return Ok((version, None));
@@ -168,14 +168,17 @@ pub fn beside(path: &Path, version: &str) -> PathBuf {
 /// It cannot be written.
 pub fn put_beside(path: &Path, version: &str, text: &[u8]) -> Result<PathBuf, Failure> {
     let target = beside(path, version);
-    let written = || -> io::Result<()> {
-        let unfinished = beside(&target, "unfinished");
-        fs::write(&unfinished, text)?;
-        fs::File::open(&unfinished)?.sync_all()?;
-        fs::rename(&unfinished, &target)
-    };
-    written().map_err(|source| Failure::File { path: target.display().to_string(), source })?;
+    let written = put_whole(&target, &beside(&target, "unfinished"), |file| file.write_all(text));
+    written.map_err(|source| Failure::File { path: target.display().to_string(), source })?;
     Ok(target)
+}
+
+/// Writes a file under another name first, so that it is there as a whole or not.
+fn put_whole(target: &Path, unfinished: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = File::create(unfinished)?;
+    write(&mut file)?;
+    file.sync_all()?;
+    fs::rename(unfinished, target)
 }
 
 fn texts(faults: &[Fault]) -> String {
@@ -214,7 +217,7 @@ mod tests {
         let path = folder.path().join("city.jsonl");
         let at = |path: &Path, second| {
             let when = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
-            fs::File::options().write(true).open(path).unwrap().set_modified(when).unwrap();
+            File::options().write(true).open(path).unwrap().set_modified(when).unwrap();
         };
         assert!(Registries::beside(&path).latest().is_none());
         fs::write(&path, ONE).unwrap();

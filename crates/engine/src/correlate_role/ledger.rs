@@ -24,6 +24,9 @@ pub enum Target {
     DeadLetter,
 }
 
+/// A message's header: its name and its text.
+pub type Header = (Cow<'static, str>, Cow<'static, str>);
+
 /// A message that a shard publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -36,7 +39,7 @@ pub struct Message {
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
     /// Its headers, in their order.
-    pub headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    pub headers: Vec<Header>,
 }
 
 impl Message {

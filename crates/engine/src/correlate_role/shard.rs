@@ -142,8 +142,8 @@ pub struct Shard {
     header: Header,
     replays: Replays,
     outbox: Outbox,
-    /// Decisions that were visible when the shard began, id and bytes: what of them is decided again is not published
-    /// again.
+    /// Decisions that were visible when the shard began, by id: what of them is decided again to the byte is not
+    /// published again.
     visible: HashMap<String, Vec<Arc<Visible>>>,
     decisions: Vec<Decision>,
     letters: Vec<Message>,

@@ -4,7 +4,6 @@
 //! answer, and while messages wait there its thread does not sleep (`outlet/lanes.rs`): in a storm these threads took
 //! the processors from the broker whose answer they awaited.
 
-use std::borrow::Cow;
 use std::iter::Peekable;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -16,7 +15,7 @@ use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::kafka_ledger::{STEP_WAIT, trouble};
-use super::ledger::{Message, Target, Transaction, Trouble};
+use super::ledger::{self, Message, Target, Transaction, Trouble};
 use crate::config::Topics;
 
 /// A portion of state, which goes to one partition: below the limit of a request (`crate::kafka`).
@@ -133,7 +132,7 @@ struct Outgoing<'m> {
     partition: Option<i32>,
     key: Option<&'m [u8]>,
     payload: Option<&'m [u8]>,
-    headers: &'m [(Cow<'static, str>, Cow<'static, str>)],
+    headers: &'m [ledger::Header],
 }
 
 impl<'m> Outgoing<'m> {

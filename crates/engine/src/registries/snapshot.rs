@@ -6,7 +6,7 @@
 //! writes it while it goes on; where it cannot be written, the next start is as slow as this one.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -18,7 +18,7 @@ use fenghuo_model::Registry;
 use fenghuo_model::registry::VERSION_DIGITS;
 use fenghuo_model::registry::snapshot::label_of;
 
-use super::{Version, beside};
+use super::{Version, beside, put_whole};
 
 /// Below so many bytes of JSON a snapshot saves nothing that anybody would notice: about 200,000 devices.
 pub const WORTH_IT_BYTES: u64 = 32 * 1024 * 1024;
@@ -27,6 +27,8 @@ pub const WORTH_IT_BYTES: u64 = 32 * 1024 * 1024;
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// What somebody who ended meanwhile has left is removed after this.
 const LEFT_AFTER: Duration = Duration::from_secs(60);
+/// The label stands within so many bytes of the beginning.
+const LABEL_BYTES: u64 = 4096;
 /// How the name of a snapshot ends that is being written.
 const UNFINISHED: &str = ".unfinished";
 
@@ -87,10 +89,15 @@ pub fn place(path: &Path) -> PathBuf {
 #[must_use]
 pub fn read(path: &Path, stamp: &Stamp) -> Option<Version> {
     let place = place(path);
-    let bytes = fs::read(&place).ok()?;
-    let name = label_of(&bytes).and_then(|label| stamp.version_in(label))?;
+    let mut file = File::open(&place).ok()?;
+    // Of one that is of another file, no more than that is read.
+    let mut bytes = Vec::new();
+    file.by_ref().take(LABEL_BYTES).read_to_end(&mut bytes).ok()?;
+    let name: Arc<str> = label_of(&bytes).and_then(|label| stamp.version_in(label))?.into();
+    bytes.reserve(usize::try_from(file.metadata().ok()?.len()).ok()?);
+    file.read_to_end(&mut bytes).ok()?;
     match Registry::from_snapshot(&bytes) {
-        Ok(registry) => Some(Version { name: name.into(), registry: Arc::new(registry) }),
+        Ok(registry) => Some(Version { name, registry: Arc::new(registry) }),
         Err(reason) => {
             tracing::warn!(snapshot = %place.display(), %reason, "the registry is read from its JSON");
             None
@@ -107,16 +114,12 @@ pub fn write(path: &Path, stamp: &Stamp, version: &Version) -> io::Result<()> {
     let place = place(path);
     let unfinished = beside(&place, &format!("{}{UNFINISHED}", process::id()));
     remove_left(&place);
-    let written = (|| {
-        let file = File::create(&unfinished)?;
+    let written = put_whole(&place, &unfinished, |file| {
         // Names and numbers of people are no more for everybody's eyes here than there.
         file.set_permissions(fs::metadata(path)?.permissions())?;
-        let mut file = BufWriter::new(file);
-        version.registry.write_snapshot(&stamp.label(&version.name), &mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&unfinished, &place)
-    })();
+        // It comes in large pieces.
+        version.registry.write_snapshot(&stamp.label(&version.name), file)
+    });
     if written.is_err() {
         // What is there of it is of no use; if it cannot be removed either, that is what was said.
         let _ = fs::remove_file(&unfinished);

@@ -5,10 +5,9 @@
 //! stands in that log, and markers come one by one ([`Broker::settle`]); a log is read up to its first record without.
 //! Requests can be under way for long ([`Broker::delay`]), and arrive after somebody else took over.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use fenghuo_engine::correlate_role::ledger::Committed;
+use fenghuo_engine::correlate_role::ledger::{Committed, Header};
 
 use crate::random::Random;
 
@@ -41,7 +40,7 @@ pub struct Record {
     /// Its value.
     pub value: Option<Vec<u8>>,
     /// Its headers.
-    pub headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    pub headers: Vec<Header>,
     /// When its writer wrote it, by the writer's clock.
     pub timestamp_ms: i64,
 }

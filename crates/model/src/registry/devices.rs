@@ -173,19 +173,20 @@ impl Devices {
 
     /// Makes room for so many times as many as there are.
     pub(super) fn expect(&mut self, times: usize) {
-        let more = times.saturating_sub(1);
-        self.rows.reserve(self.rows.len().saturating_mul(more));
-        self.text.reserve(self.text.len().saturating_mul(more));
-        let Self { rows, text, names, hasher } = self;
-        names.reserve(names.len().saturating_mul(more), |name| hasher.hash_one(name.text(rows, text)));
+        let more = |count: usize| count.saturating_mul(times.saturating_sub(1));
+        self.reserve(more(self.rows.len()), more(self.text.len()), more(self.names.len()));
     }
 
     /// Makes room for so many devices, all of whose texts are no longer than so many bytes.
     pub(super) fn expect_devices(&mut self, count: usize, text_bytes: usize) {
-        self.rows.reserve(count);
+        self.reserve(count, text_bytes, 2 * count);
+    }
+
+    fn reserve(&mut self, devices: usize, text_bytes: usize, names_more: usize) {
+        self.rows.reserve(devices);
         self.text.reserve(text_bytes);
         let Self { rows, text, names, hasher } = self;
-        names.reserve(2 * count, |name| hasher.hash_one(name.text(rows, text)));
+        names.reserve(names_more, |name| hasher.hash_one(name.text(rows, text)));
     }
 
     /// Adds a device whose id and address no other has, and none of whose texts is longer than [`LONGEST_NAME`];
