@@ -312,6 +312,37 @@ fn a_registry_is_put_in_force_and_stays() {
     assert!(count > 0 && count < decisions.len(), "{count} of {}", decisions.len());
 }
 
+/// A member reads along what another one remembers, and goes on from it when that one ends.
+#[test]
+fn who_stands_by_takes_over_from_what_was_read_along() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set_unfiltered(&broker, &city, "standby");
+    let (before, after) = records.split_at(records.len() / 2);
+    stage.produce(before);
+    let members = ["goes", "stays"].map(|name| stage.member(name));
+    let begun = |member: &Member| member.log().matches("correlate_role: begun").count() >= 2;
+    wait(&members, || members.iter().all(begun));
+    let from = members.each_ref().map(|member| member.log().len());
+    let since = |member: &Member, from: usize| member.log().get(from..).unwrap_or_default().to_owned();
+    let is_ready = |(member, from)| since(member, from).matches("standing by for this partition").count() >= 2;
+    wait(&members, || members.iter().zip(from).all(is_ready));
+    let [goes, stays] = members;
+    let from = stays.log().len();
+    ended_well(vec![goes]);
+    let restored = || {
+        let lines = since(&stays, from);
+        lines.lines().filter(|line| line.contains("state restored")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // It had all four before the other came, or two from the beginning.
+    let known = |line: &&String| !line.contains(" known=0 ");
+    wait(std::slice::from_ref(&stays), || restored().iter().filter(known).count() >= 2);
+    stage.produce(after);
+    stage.settle(&[&stays]);
+    ended_well(vec![stays]);
+    stage.check(&city);
+}
+
 /// A static member that dies and comes back within the session's time: nothing is moved from the other.
 #[test]
 fn a_restart_within_the_session_moves_nothing() {

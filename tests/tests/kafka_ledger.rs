@@ -29,6 +29,8 @@ use fenghuo_engine::correlate_role::ledger::{
     Committed, Ends, Ledger, Mark, Message, Since, StateRecords, Target, Transaction, Trouble,
 };
 use fenghuo_engine::correlate_role::mark;
+use fenghuo_engine::correlate_role::standby::Standby;
+use fenghuo_engine::correlate_role::standby::follower::Follower;
 use fenghuo_engine::correlate_role::tails::Tails;
 use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
 use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
@@ -140,11 +142,31 @@ fn is_anew(result: &Result<(), Trouble>) -> bool {
     matches!(result, Err(Trouble::Anew(_)))
 }
 
-/// Two hands that take the partition from one another; each goes on writing until it notices.
+/// Two hands that take the partition from one another; each goes on writing until it notices. They begin from the log,
+/// or from what was read along of it.
 #[test]
 fn a_random_script_does_the_same_on_kafka_and_in_memory() {
     let real = fenghuo_tests::broker::Broker::start();
     let kafka = OnKafka::begin(&real.address, "script");
+    let (standby, is_over) = (Standby::with_room(1 << 20), AtomicBool::new(false));
+    let follower = Follower::new(&kafka.config.kafka, &kafka.config.topics.state, &standby).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| follower.run(&is_over));
+        let _over = Over(&is_over);
+        play(&kafka, &standby);
+    });
+}
+
+/// Says that all is over, however it ends.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+fn play(kafka: &OnKafka, standby: &Standby) {
     let memory = Rc::new(RefCell::new(broker::Broker::default()));
     memory.borrow_mut().members = vec![0];
     let luck = Rc::new(RefCell::new(Random::new(SEED)));
@@ -155,7 +177,14 @@ fn a_random_script_does_the_same_on_kafka_and_in_memory() {
         let hand = usize::try_from(script.between(0, 1)).unwrap();
         if hands[hand].is_none() || script.chance(15) {
             let in_memory = MemoryLedger::new(&memory, &luck, Faults::default(), (0, 0), HashSet::new());
-            let mut pair = Pair { on_kafka: kafka.ledger(), in_memory };
+            if done > 0 && script.chance(50) {
+                let deadline = Instant::now() + Duration::from_secs(60);
+                while standby.ready() < 3 {
+                    assert!(Instant::now() < deadline, "nobody stands by");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+            let mut pair = Pair { on_kafka: kafka.ledger().standing_by(standby), in_memory };
             pair.on_kafka.fence().unwrap();
             pair.in_memory.fence().unwrap();
             memory.borrow_mut().settle_all(&mut luck.borrow_mut());
@@ -179,7 +208,9 @@ fn a_random_script_does_the_same_on_kafka_and_in_memory() {
             hands[hand] = None;
         }
     }
-    assert!(fenced >= 3 && failed >= 2 && done >= 15, "{done} done, {fenced} fenced, {failed} failed");
+    let from_standby = standby.taken();
+    let told = format!("{done} done, {fenced} fenced, {failed} failed, {from_standby} from what was read along");
+    assert!(fenced >= 3 && failed >= 2 && done >= 15 && from_standby >= 3, "{told}");
 }
 
 /// Whoever takes over in a storm looks through what came behind the mark, not through all decisions of the last minute.

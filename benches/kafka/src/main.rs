@@ -2,7 +2,8 @@
 //! run.
 //!
 //! This file is the table of contents: what is measured, in which order, and how large. Each measurement is a file:
-//! [`throughput`] (city mix, frames, storm, scale-out), [`latency`], [`restart`], and [`shard`], which needs no broker.
+//! [`throughput`] (city mix, frames, storm, scale-out), [`latency`], [`restart`], [`takeover`], and [`shard`], which
+//! needs no broker.
 //! What they stand on is in [`stand`] (broker, topics, configurations), [`city`] (registry), [`load`] (what is sent)
 //! and [`usage`] (processor time); what they are held against is in [`floor`] and [`echo`], and what was decided in
 //! [`oracle`]. `benches/README.md` says what each line means.
@@ -18,6 +19,7 @@ mod oracle;
 mod restart;
 mod shard;
 mod stand;
+mod takeover;
 mod throughput;
 mod usage;
 mod watch;
@@ -92,6 +94,8 @@ pub enum What {
     Latency,
     /// kill -9, and what happens until the next decision
     Restart,
+    /// kill -9 of a member that does not come back, and what happens until another one has its partitions
+    Takeover,
     /// Eight partitions, one member and four
     ScaleOut,
     /// A storm through the windows of a partition without a broker
@@ -99,8 +103,16 @@ pub enum What {
 }
 
 impl What {
-    const ALL: [Self; 7] =
-        [Self::Mix, Self::Frames, Self::Storm, Self::Latency, Self::Restart, Self::ScaleOut, Self::Shard];
+    const ALL: [Self; 8] = [
+        Self::Mix,
+        Self::Frames,
+        Self::Storm,
+        Self::Latency,
+        Self::Restart,
+        Self::Takeover,
+        Self::ScaleOut,
+        Self::Shard,
+    ];
 }
 
 /// How large everything is.
@@ -173,6 +185,7 @@ fn measure(arguments: &Arguments) -> Result<(), Trouble> {
             What::Storm => throughput::storm(&stand, size, &mut report)?,
             What::Latency => latency::measure(&stand, size, &mut report)?,
             What::Restart => restart::measure(&stand, size, &mut report)?,
+            What::Takeover => takeover::measure(&stand, size, &mut report)?,
             What::ScaleOut => throughput::scale_out(&stand, size, &mut report)?,
             What::Shard => shard::measure(&stand.city, size, &mut report)?,
         }

@@ -22,8 +22,8 @@ use crate::watch::{Seen, Watch};
 const RATE: u32 = 500;
 const FIRE_EVERY: u32 = 5;
 /// Buildings of the city, and fires that are state when the member is killed.
-const BUILDINGS: u32 = 250_000;
-const FIRES: usize = 500_000;
+pub const BUILDINGS: u32 = 250_000;
+pub const FIRES: usize = 500_000;
 /// How many decisions show that a member decides.
 const DECISIONS: usize = 100;
 /// How long the first decision may take.
@@ -143,7 +143,7 @@ fn first_after(seen: &[Seen], meant: &Meant, raw: &str, killed_at: Instant) -> R
 }
 
 /// What the log says of restored state: of the last restart's partitions.
-fn restored(logs: &str, partitions: usize) -> String {
+pub fn restored(logs: &str, partitions: usize) -> String {
     let field = |line: &str, name: &str| -> Option<u64> {
         let text = line.split_once(&format!("{name}="))?.1;
         text.split_whitespace().next()?.parse().ok()

@@ -215,9 +215,20 @@ impl Scene<'_> {
     /// # Errors
     /// It cannot be started.
     pub fn member(&self, name: &str, role: &str) -> Result<Member, Trouble> {
+        self.member_with(name, role, &[])
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn member_with(&self, name: &str, role: &str, settings: &[&str]) -> Result<Member, Trouble> {
         let mut command = fenghuo();
-        command.args(["run", "--role", role, "--set", &format!("kafka.instance={name}"), "--config"]);
-        command.arg(&self.config);
+        command.args(["run", "--role", role, "--set", &format!("kafka.instance={name}")]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        command.arg("--config").arg(&self.config);
         Member::spawn(command, self.stand.folder.path(), &format!("{}-{name}", self.name))
     }
 }

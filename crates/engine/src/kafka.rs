@@ -157,9 +157,23 @@ pub fn group_reader(kafka: &Kafka, role: &str) -> Result<EventConsumer, Failure>
 /// # Errors
 /// A property that librdkafka does not know.
 pub fn whole_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
-    let mut config = client(kafka, "reader", &[("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "5")]);
+    to_ends(kafka, &[("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "5")], "earliest")
+}
+
+/// A reader that goes on at the ends of logs; it is in no hurry, and says when what it is to read next is not there.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn following_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
+    let unhurried =
+        [("fetch.wait.max.ms", "500"), ("fetch.min.bytes", "65536"), ("queued.max.messages.kbytes", "8192")];
+    to_ends(kafka, &unhurried, "error")
+}
+
+fn to_ends(kafka: &Kafka, defaults: &[(&str, &str)], reset: &str) -> Result<EventConsumer, Failure> {
+    let mut config = client(kafka, "reader", defaults);
     config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
-    config.set("auto.offset.reset", "earliest").set("allow.auto.create.topics", "false");
+    config.set("auto.offset.reset", reset).set("allow.auto.create.topics", "false");
     config.set("enable.partition.eof", "true").set("check.crcs", "true");
     config.set("group.id", format!("{}.reader", kafka.group));
     let context = Context { role: "reader", noted: Arc::new(Noted::default()) };

@@ -125,8 +125,9 @@ fn of_state(compacted: &(&'static str, Rule)) -> Vec<(&'static str, Rule)> {
         ("segment.ms", Rule::Proposed("600000")),
         // Cleaned when a fifth of it is outdated, not half.
         ("min.cleanable.dirty.ratio", Rule::Proposed("0.2")),
-        // Whoever reads for a minute must still see that something is gone; afterwards it may be forgotten.
-        ("delete.retention.ms", Rule::Proposed("3600000")),
+        // Whoever reads for long, or stands by and is behind (`correlate_role/standby.rs`), must still see that
+        // something is gone; afterwards it may be forgotten.
+        ("delete.retention.ms", Rule::AtLeast(3_600_000)),
     ]
 }
 

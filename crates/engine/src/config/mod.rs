@@ -105,6 +105,8 @@ pub struct Config {
     pub raw: Vec<RawTopic>,
     /// Which of their signals it forwards.
     pub forward: Forward,
+    /// How much of other members' state the correlate role reads along, to take it over sooner; bytes in memory.
+    pub standby_bytes: usize,
     /// Where metrics and health are served.
     pub http_listen: Option<SocketAddr>,
     settings: Vec<Setting>,
@@ -164,6 +166,8 @@ fn build(settings: &mut Settings<'_>) -> Config {
     check_topics_differ(settings, &raw);
     let utc_offset_s = parsed(settings, "utc_offset", parse_utc_offset, "is an offset such as \"+08:00\"");
     let forward = parsed(settings, "decode.forward", Forward::from_word, "is \"changes\", \"news\" or \"all\"");
+    let size = "is a size such as \"256MiB\" or \"2GiB\", \"0MiB\" for none";
+    let standby_bytes = parsed(settings, "correlate.standby", parse_size, size);
     let listen = "is an address such as \"127.0.0.1:9464\"";
     let http_listen = parsed(settings, "http.listen", |text| text.parse().ok(), listen);
     Config {
@@ -174,6 +178,7 @@ fn build(settings: &mut Settings<'_>) -> Config {
         topics,
         raw,
         forward: forward.unwrap_or(Forward::Changes),
+        standby_bytes: standby_bytes.unwrap_or_default(),
         http_listen,
         settings: settings.shown(),
     }
@@ -191,6 +196,16 @@ fn parsed<T>(
         settings.fault(&setting.origin, format!("`{key}` {expected}, not {:?}", setting.text));
     }
     value
+}
+
+/// A number of bytes, in MiB or GiB.
+fn parse_size(text: &str) -> Option<usize> {
+    let (number, unit) = match (text.strip_suffix("MiB"), text.strip_suffix("GiB")) {
+        (Some(number), _) => (number, 1 << 20),
+        (_, Some(number)) => (number, 1 << 30),
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 fn duration_ms(settings: &mut Settings<'_>, key: &str) -> Option<i64> {

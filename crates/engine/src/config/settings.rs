@@ -39,6 +39,7 @@ const KEYS: &[(&str, &str, Option<&str>)] = &[
     ("topics", "state", Some("fenghuo.state")),
     ("topics", "dead_letter", Some("fenghuo.dead-letter")),
     ("decode", "forward", Some("changes")),
+    ("correlate", "standby", Some("256MiB")),
     ("http", "listen", None),
 ];
 
@@ -119,7 +120,7 @@ impl<'t> Settings<'t> {
         let document = parse(text, &mut settings.faults);
         let mut root = Table::root(&document);
         settings.read_keys("", &mut root);
-        for name in ["kafka", "topics", "decode", "http"] {
+        for name in ["kafka", "topics", "decode", "correlate", "http"] {
             let mut table = root.table(name, &mut settings.faults);
             settings.read_keys(name, &mut table);
             if name == "kafka"

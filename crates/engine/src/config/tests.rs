@@ -135,6 +135,7 @@ fn what_is_wrong_is_said_with_its_place() {
             &[],
             "`decode.forward` is \"changes\", \"news\" or \"all\"",
         ),
+        ("registry = \"r\"\n[correlate]\nstandby = \"2 GB\"", &[], &[], "`correlate.standby` is a size such as"),
         (
             "registry = \"r\"\n[kafka.properties]\n\"sasl.password_file\" = \"/does/not/exist\"",
             &[],

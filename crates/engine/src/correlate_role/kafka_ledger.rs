@@ -4,7 +4,7 @@
 //! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids
 //! in turn let the broker finish one transaction while the next is written; each still ends before the next begins.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::calls::Calls;
 use super::ledger::{Committed, Ledger, Since, StateRecords, Transaction, Trouble, Visible};
 use super::mark;
+use super::standby::{Followed, Standby};
 use super::tails::Tails;
 use super::writing::{self, GivenUp, TransactionalProducer};
 use crate::config::{Kafka, Topics};
@@ -56,6 +57,7 @@ pub struct KafkaLedger {
     reader: Option<EventConsumer>,
     calls: Calls,
     tails: Tails,
+    standby: Standby,
 }
 
 impl KafkaLedger {
@@ -79,6 +81,7 @@ impl KafkaLedger {
             reader: None,
             calls: Calls::none(),
             tails: Tails::default(),
+            standby: Standby::default(),
         }
     }
 
@@ -92,6 +95,12 @@ impl KafkaLedger {
     #[must_use]
     pub fn together_with(self, tails: &Tails) -> Self {
         Self { tails: tails.clone(), ..self }
+    }
+
+    /// The same, going on from what was read along of its state.
+    #[must_use]
+    pub fn standing_by(self, standby: &Standby) -> Self {
+        Self { standby: standby.clone(), ..self }
     }
 
     fn transactional_id(&self, number: usize) -> String {
@@ -175,28 +184,30 @@ impl KafkaLedger {
     /// # Errors
     /// The end was not reached.
     pub fn state_of(&mut self, partition: i32) -> Result<StateRecords, Trouble> {
+        self.state_from(partition, None)
+    }
+
+    /// The same, going on from what is known, if the log still holds what comes behind it.
+    fn state_from(&mut self, partition: i32, known: Option<Followed>) -> Result<StateRecords, Trouble> {
         let topic = self.topics.state.clone();
         let (low, high) = watermarks(&self.ends, &topic, partition)?;
+        let is_there = |known: &Followed| known.next_offset().is_some_and(|next| (low..=high).contains(&next));
+        let mut state = known.filter(is_there).unwrap_or_default();
+        let (from, known) = (state.next_offset().unwrap_or(low), state.len());
         let began = Instant::now();
         let mut said_at = began;
-        // Most records are read several times over; in their order they are put once.
-        let mut records: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         let mut read = 0_u64;
-        self.read_to_end(&topic, &[(partition, low)], (FENCE_WAIT, true), |record| {
+        self.read_to_end(&topic, &[(partition, from)], (FENCE_WAIT, true), |record| {
             read += 1;
-            let key = record.key().unwrap_or_default();
-            match record.payload() {
-                Some(value) => records.insert(key.to_vec(), value.to_vec()),
-                None => records.remove(key),
-            };
+            state.add(record.offset(), record.key().unwrap_or_default(), record.payload());
             if said_at.elapsed() >= SAY_EVERY {
                 said_at = Instant::now();
                 tracing::info!(topic, partition, left = high - record.offset(), "restoring state");
             }
         })?;
-        let (alive, took_ms) = (records.len(), began.elapsed().as_millis());
-        tracing::info!(topic, partition, read, alive, took_ms, "state restored");
-        Ok(records.into_iter().collect())
+        let (alive, took_ms) = (state.len(), began.elapsed().as_millis());
+        tracing::info!(topic, partition, known, read, alive, took_ms, "state restored");
+        Ok(state.into_records())
     }
 }
 
@@ -231,7 +242,8 @@ impl Ledger for KafkaLedger {
     }
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
-        let records = self.state_of(self.number())?;
+        let known = self.standby.take(self.number());
+        let records = self.state_from(self.number(), known)?;
         kill_points::pass("state-restored");
         Ok(records)
     }

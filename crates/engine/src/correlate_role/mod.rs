@@ -17,6 +17,7 @@ pub mod replays;
 pub mod seat;
 pub mod shard;
 mod silence;
+pub mod standby;
 pub mod tails;
 mod writing;
 
@@ -47,6 +48,8 @@ use ledger::Trouble;
 use read_back::{News, ReadBack};
 use seat::{Office, Report, Seat, pause_after};
 use shard::Counters;
+use standby::Standby;
+use standby::follower::Follower;
 use tails::Tails;
 
 /// The role's word: its group is `<group>.correlate`.
@@ -91,18 +94,38 @@ struct Correlation<'a> {
 /// It cannot start, or cannot go on.
 pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_json::Value, Failure> {
     let read_back = ReadBack::at_end(&config.kafka, &config.topics.decisions)?;
+    let standby = Standby::with_room(config.standby_bytes);
+    let wants_follower = standby.has_room();
+    let follower = wants_follower.then(|| Follower::new(&config.kafka, &config.topics.state, &standby)).transpose()?;
     let ended = AtomicBool::new(false);
     let (tell, news) = channel();
     thread::scope(|scope| {
+        let _end = End(&ended);
         scope.spawn(|| read_back.run(&tell, &ended));
-        let result = Correlation::join(config, rules, news, shutdown).and_then(Correlation::run);
-        ended.store(true, Ordering::Release);
-        result
+        if let Some(follower) = follower {
+            scope.spawn(|| follower.run(&ended));
+        }
+        Correlation::join(config, rules, news, standby, shutdown).and_then(Correlation::run)
     })
 }
 
+/// Ends the readers beside the role with it, however it ends: a panic too waits for them.
+struct End<'e>(&'e AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 impl<'a> Correlation<'a> {
-    fn join(config: &Config, rules: Rules, news: Receiver<News>, shutdown: &'a Shutdown) -> Result<Self, Failure> {
+    fn join(
+        config: &Config,
+        rules: Rules,
+        news: Receiver<News>,
+        standby: Standby,
+        shutdown: &'a Shutdown,
+    ) -> Result<Self, Failure> {
         let noted = Arc::new(Noted::default());
         let consumer = Arc::new(consumer(&config.kafka, ROLE, &noted)?);
         let topic = config.topics.signals.as_str();
@@ -118,6 +141,7 @@ impl<'a> Correlation<'a> {
             began: Instant::now(),
             survived: Arc::default(),
             tails: Tails::default(),
+            standby,
         };
         Ok(Self {
             answering: Answering(Arc::clone(&noted)),
@@ -192,6 +216,8 @@ impl<'a> Correlation<'a> {
     fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         tracing::info!(role = ROLE, partitions = %names(&partitions), "assigned");
         self.answer(self.consumer().incremental_assign(&TopicPartitionList::new()));
+        let held = self.seats.iter().map(|seat| &seat.partition);
+        self.office.standby.own(held.chain(&partitions).map(|held| held.partition));
         for partition in partitions {
             self.take_seat(partition, Duration::ZERO);
         }
@@ -243,6 +269,7 @@ impl<'a> Correlation<'a> {
             std::mem::take(&mut self.seats).into_iter().partition(|seat| partitions.contains(&seat.partition));
         self.seats = staying;
         self.close(&leaving, lost);
+        self.office.standby.own(self.seats.iter().map(|seat| seat.partition.partition));
         kill_points::pass("given-up");
     }
 

@@ -22,6 +22,7 @@ use super::pace::{Moment, Pace};
 use super::read_back::News;
 use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
 use super::silence::Silence;
+use super::standby::Standby;
 use super::tails::Tails;
 use crate::attempts::{self, Attempt, Attempts, Entry, Survived};
 use crate::batches::Batches;
@@ -62,6 +63,8 @@ pub struct Office {
     pub survived: Arc<Survived>,
     /// What its shards have looked through.
     pub tails: Tails,
+    /// What was read along of others' state.
+    pub standby: Standby,
 }
 
 impl Office {
@@ -220,7 +223,8 @@ impl Holder {
         let Office { kafka, topics, consumer, ends, .. } = &self.office;
         let mut ledger = KafkaLedger::new(kafka, topics, &self.partition, consumer, ends)
             .watched_by(&self.calls)
-            .together_with(&self.office.tails);
+            .together_with(&self.office.tails)
+            .standing_by(&self.office.standby);
         let rules = &self.office.rules;
         // Made early: it finds the brokers while the state is read.
         let notes = Notes::new(kafka, &topics.state, self.partition.partition);

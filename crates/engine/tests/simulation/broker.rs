@@ -303,9 +303,15 @@ impl Broker {
 
     /// What a reader of committed records sees from a position on.
     pub fn read(&self, log: LogName, from: usize) -> impl Iterator<Item = &Record> {
+        self.read_at(log, from).map(|(_, record)| record)
+    }
+
+    /// The same, each with its position.
+    pub fn read_at(&self, log: LogName, from: usize) -> impl Iterator<Item = (usize, &Record)> {
         let stable = self.stable_end(log);
-        let stored = self.logs.get(&log).map_or(&[][..], |stored| &stored[from.min(stable)..stable]);
-        stored.iter().filter(|stored| stored.outcome == Some(true) && !stored.is_lost).map(|stored| &stored.record)
+        let stored = self.logs.get(&log).map_or(&[][..], |stored| &stored[..stable]).iter().enumerate().skip(from);
+        let is_seen = |(_, stored): &(usize, &Stored)| stored.outcome == Some(true) && !stored.is_lost;
+        stored.filter(is_seen).map(|(position, stored)| (position, &stored.record))
     }
 
     /// The position of the first record of a log that is not older.

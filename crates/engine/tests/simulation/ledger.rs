@@ -12,6 +12,7 @@ use fenghuo_engine::correlate_role::header;
 use fenghuo_engine::correlate_role::ledger::{
     Committed, Ends, Ledger, Message, Since, StateRecords, Target, Transaction, Trouble, Visible,
 };
+use fenghuo_engine::correlate_role::standby::Followed;
 
 use crate::broker::{Broker, LogName, Record, Refused, Request, UnderWay};
 use crate::random::Random;
@@ -26,6 +27,15 @@ pub type Told = (String, Vec<u8>);
 pub fn visible(record: &Record) -> Option<Visible> {
     let id = record.header("ce_id")?.to_owned();
     Some(Visible { id, payload: record.value.clone().unwrap_or_default() })
+}
+
+/// Reads on what was committed of the state.
+pub fn read_along(broker: &Broker, state: &mut Followed) {
+    let from = state.next_offset().and_then(|next| usize::try_from(next).ok()).unwrap_or(0);
+    for (position, record) in broker.read_at(LogName::State, from) {
+        let offset = i64::try_from(position).unwrap_or(i64::MAX);
+        state.add(offset, record.key.as_deref().unwrap_or_default(), record.value.as_deref());
+    }
 }
 
 /// What strikes, of 1,000 requests.
@@ -73,6 +83,8 @@ pub struct MemoryLedger {
     pub is_from_mark: bool,
     /// Ids that were published again although they had been seen.
     pub needless: Vec<String>,
+    /// What its process has read along of the state, until it is gone on from.
+    pub known: Option<Followed>,
 }
 
 impl MemoryLedger {
@@ -98,6 +110,7 @@ impl MemoryLedger {
             seen,
             is_from_mark: false,
             needless: Vec::new(),
+            known: None,
         }
     }
 
@@ -182,16 +195,10 @@ impl Ledger for MemoryLedger {
     }
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
+        let mut state = self.known.take().unwrap_or_default();
         // Nobody but these ids writes there, so that nothing is open once they are fenced.
-        let records: Vec<Record> = self.ask("state", |broker| broker.read(LogName::State, 0).cloned().collect())?;
-        let mut alive = StateRecords::new();
-        for record in records {
-            let key = record.key.unwrap_or_default();
-            match record.value {
-                Some(value) => alive.insert(key, value),
-                None => alive.remove(&key),
-            };
-        }
+        self.ask("state", |broker| read_along(broker, &mut state))?;
+        let alive = state.into_records();
         self.next_offset = header::read(&alive).ok().flatten().map(|header| header.next_offset);
         Ok(alive)
     }

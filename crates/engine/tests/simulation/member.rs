@@ -9,10 +9,11 @@ use fenghuo_engine::correlate_role::ledger::{Ends, Trouble};
 use fenghuo_engine::correlate_role::pace::{Moment, Pace};
 use fenghuo_engine::correlate_role::seat::pause_after;
 use fenghuo_engine::correlate_role::shard::{Beginning, Counters, Incoming, Shard};
+use fenghuo_engine::correlate_role::standby::Followed;
 use fenghuo_engine::sources::Rules;
 
 use crate::broker::{Broker, LogName};
-use crate::ledger::{Faults, MemoryLedger, Told, visible};
+use crate::ledger::{Faults, MemoryLedger, Told, read_along, visible};
 use crate::random::Random;
 use crate::signals::Arrival;
 
@@ -68,6 +69,8 @@ pub struct Ground<'g> {
     pub begun: u64,
     /// How many of them looked for decisions from a mark on only.
     pub from_mark: u64,
+    /// How many of them went on from what their process had read along.
+    pub from_standby: u64,
     /// What happened, if somebody wants to know.
     pub story: Option<Vec<String>>,
 }
@@ -96,6 +99,9 @@ pub struct Member {
     seat: Option<Seat>,
     take_at_ms: i64,
     accepted_gap_to: Option<i64>,
+    /// Whether it reads along the state of partitions that others hold, and what it has read.
+    stands_by: bool,
+    along: Followed,
 }
 
 impl Member {
@@ -112,6 +118,8 @@ impl Member {
             seat: None,
             take_at_ms: 0,
             accepted_gap_to: None,
+            stands_by: random.chance(60),
+            along: Followed::default(),
         }
     }
 
@@ -161,6 +169,9 @@ impl Member {
             return;
         }
         self.read_back(ground);
+        if self.stands_by && self.seat.is_none() && ground.random.borrow_mut().chance(50) {
+            read_along(&ground.broker.borrow(), &mut self.along);
+        }
         let result = match (&self.seat, self.order) {
             (None, Order::Hold) if ground.broker.borrow().now_ms >= self.take_at_ms => self.begin(ground),
             (None, _) => Ok(()),
@@ -202,6 +213,9 @@ impl Member {
     fn begin(&mut self, ground: &mut Ground<'_>) -> Result<(), Trouble> {
         let who = (self.number, self.clock_ms);
         let mut ledger = MemoryLedger::new(&ground.broker, &ground.random, ground.faults, who, ground.seen.clone());
+        let known = Some(std::mem::take(&mut self.along)).filter(|along| along.next_offset().is_some());
+        let is_known = known.is_some();
+        ledger.known = known;
         let now_ms = ground.broker.borrow().now_ms;
         let log = (ground.low, length(ground.log));
         let accepted_gap_to = self.accepted_gap_to.take();
@@ -217,6 +231,7 @@ impl Member {
             Ok(shard) => {
                 ground.begun += 1;
                 ground.from_mark += u64::from(ledger.is_from_mark);
+                ground.from_standby += u64::from(is_known);
                 let (next, unseen) = (shard.next_offset(), shard.unseen());
                 ground.tell(|| format!("member {} begins a shard at {next}, {unseen} unseen", self.number));
                 let (from, to) = (ledger.next_offset.unwrap_or(0), shard.next_offset());

@@ -12,6 +12,7 @@ pub struct Coverage {
     counters: Counters,
     begun: u64,
     from_mark: u64,
+    from_standby: u64,
     gaps: u64,
     lost: u64,
     lost_state: u64,
@@ -24,6 +25,7 @@ impl Coverage {
             counters: round.ground.counters,
             begun: round.ground.begun,
             from_mark: round.ground.from_mark,
+            from_standby: round.ground.from_standby,
             gaps: round.ground.gaps.len() as u64,
             lost: round.ground.broker.borrow().lost().count() as u64,
             lost_state: round.lost_state,
@@ -35,6 +37,7 @@ impl Coverage {
         self.counters.add(&other.counters);
         self.begun += other.begun;
         self.from_mark += other.from_mark;
+        self.from_standby += other.from_standby;
         self.gaps += other.gaps;
         self.lost += other.lost;
         self.lost_state += other.lost_state;
@@ -52,6 +55,7 @@ impl Coverage {
             ("decisions that were visible already", self.counters.already_visible),
             ("shards that went on from state", self.counters.restored),
             ("marks to look for decisions from", self.from_mark),
+            ("shards that went on from what was read along", self.from_standby),
             ("gaps", self.gaps),
             ("decisions that the broker lost", self.lost),
             ("transactions that the state topic lost", self.lost_state),
@@ -62,14 +66,14 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counters, begun, from_mark, gaps, lost, lost_state } = self;
+        let Self { counters, begun, from_mark, from_standby, gaps, lost, lost_state } = self;
         let Counters {
             records, replayed, decisions, dispatched, published_again, already_visible, transactions, ..
         } = counters;
         writeln!(
             f,
-            "  {begun} shards ({from_mark} from a mark) took {records} records, {replayed} of them replays, in {transactions} \
-             transactions"
+            "  {begun} shards ({from_mark} from a mark, {from_standby} from what was read along) took {records} records, \
+             {replayed} of them replays, in {transactions} transactions"
         )?;
         writeln!(
             f,

@@ -112,6 +112,7 @@ pub fn round(seed: u64, is_told: bool) -> Outcome {
         counters: Counters::default(),
         begun: 0,
         from_mark: 0,
+        from_standby: 0,
         story: is_told.then(Vec::new),
     };
     let members = (0..MEMBERS).map(|number| Member::start(number, &ground)).collect();
