@@ -6,6 +6,7 @@
 //! taken again from what the log says. A reader of its own ([`read_back`]) sees to it that what was published is there.
 
 mod calls;
+pub mod counters;
 pub mod header;
 pub mod kafka_ledger;
 pub mod ledger;
@@ -43,11 +44,12 @@ use crate::service::Shutdown;
 use crate::sources::Rules;
 use crate::worker::Rarely;
 
+use counters::Counters;
 use kafka_ledger::STEP_WAIT;
 use ledger::Trouble;
+use pace::Room;
 use read_back::{News, ReadBack};
 use seat::{Office, Report, Seat, pause_after};
-use shard::Counters;
 use standby::Standby;
 use standby::follower::Follower;
 use tails::Tails;
@@ -219,13 +221,13 @@ impl<'a> Correlation<'a> {
         let held = self.seats.iter().map(|seat| &seat.partition);
         self.office.standby.own(held.chain(&partitions).map(|held| held.partition));
         for partition in partitions {
-            self.take_seat(partition, Duration::ZERO);
+            self.take_seat(partition, Duration::ZERO, Room::default());
         }
     }
 
-    fn take_seat(&mut self, partition: TopicPartition, wait: Duration) {
+    fn take_seat(&mut self, partition: TopicPartition, wait: Duration, room: Room) {
         self.next_seat += 1;
-        match Seat::take(self.next_seat, partition, &self.office, wait) {
+        match Seat::take(self.next_seat, partition, &self.office, wait, room) {
             Ok(seat) => self.seats.push(seat),
             // The supervisor starts the process anew.
             Err(reason) => panic!("a partition cannot be held: {reason}"),
@@ -258,7 +260,7 @@ impl<'a> Correlation<'a> {
                 let reason = format!("{} shards sit in calls that do not come back", self.stuck.len());
                 return Err(Failure::Client { role: ROLE, reason });
             }
-            self.take_seat(partition, Duration::ZERO);
+            self.take_seat(partition, Duration::ZERO, Room::default());
         }
         Ok(())
     }
@@ -318,7 +320,7 @@ impl<'a> Correlation<'a> {
                     seat.counters = *counters;
                 }
             }
-            Report::Ended { seat, trouble, counters } => {
+            Report::Ended { seat, trouble, counters, room } => {
                 if let Some(place) = self.stuck.iter().position(|stuck| stuck.number == seat) {
                     // Its counters were added when it was left.
                     self.stuck.swap_remove(place);
@@ -332,7 +334,7 @@ impl<'a> Correlation<'a> {
                     self.answer(self.consumer().incremental_unassign(&list_of([&seat.partition])));
                 }
                 self.troubled(&seat.partition, &trouble)?;
-                self.take_seat(seat.partition, pause_after(&trouble));
+                self.take_seat(seat.partition, pause_after(&trouble), room);
             }
         }
         Ok(())

@@ -22,6 +22,9 @@ const KEY: &str = "outbox/";
 /// are a portion of what is written at once (`writing.rs`).
 const LARGEST_BUNDLE_BYTES: usize = 160 * 1024;
 
+/// So many records' decisions are published again at a time: the others are due in the next transaction.
+const MOST_AGAIN: usize = 8;
+
 /// The decisions of one transaction that were not seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Bundle {
@@ -140,9 +143,10 @@ impl Outbox {
         }
     }
 
-    /// Decisions that should have been seen by now, marked as repeated; they are due again at `due_again_ms`.
+    /// Decisions that should have been seen by now, marked as repeated, the oldest first and as many as go together;
+    /// they are due again at `due_again_ms`.
     pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Arc<Message>> {
-        let late = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms);
+        let late = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms).take(MOST_AGAIN);
         let mut messages = Vec::new();
         for (number, kept) in late {
             kept.due_ms = due_again_ms;
@@ -285,6 +289,26 @@ mod tests {
         outbox.seen(&visible("b/1"));
         assert_eq!(changes(&mut outbox), [(key.clone(), None)]);
         assert!(outbox.is_empty());
+    }
+
+    /// A storm that nobody saw is not one transaction: that would be more than its time allows.
+    #[test]
+    fn much_that_was_not_seen_is_published_again_little_by_little() {
+        let mut outbox = Outbox::default();
+        let ids: Vec<String> = (0..20).map(|number| format!("{number}/1")).collect();
+        ids.iter().for_each(|id| outbox.add(vec![message(id)], 5, None));
+        let mut again = Vec::new();
+        for expected in [8, 8, 4] {
+            assert_eq!(outbox.next_due_ms(), Some(5));
+            let late = outbox.overdue(5, 9);
+            assert_eq!(
+                (late.len(), changes(&mut outbox).len()),
+                (expected, if again.is_empty() { 20 } else { expected })
+            );
+            again.extend(late.iter().map(|message| id_of(message).to_owned()));
+        }
+        assert_eq!(again, ids);
+        assert!(outbox.overdue(5, 9).is_empty() && outbox.next_due_ms() == Some(9));
     }
 
     /// Whoever goes on must find everything that nobody had seen.

@@ -30,25 +30,72 @@ pub struct Moment {
     pub is_last: bool,
 }
 
+/// How much goes into one transaction. After one that failed it is half of what that one held, and twice as much again
+/// after a few full ones that took place: slow logs take less at a time, and what they cannot take within a
+/// transaction's time would be tried for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    records: usize,
+    decisions: usize,
+    /// Full ones that took place since it changed.
+    full: u32,
+}
+
+/// So many full transactions show that more may be tried.
+const FULL_ONES: u32 = 8;
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::of(MOST_RECORDS, MOST_DECISIONS)
+    }
+}
+
+impl Room {
+    fn of(records: usize, decisions: usize) -> Self {
+        Self { records: records.clamp(1, MOST_RECORDS), decisions: decisions.clamp(1, MOST_DECISIONS), full: 0 }
+    }
+
+    /// Whether it is full with so many records and decisions.
+    const fn is_full(&self, records: usize, decisions: usize) -> bool {
+        records >= self.records || decisions >= self.decisions
+    }
+
+    fn after_failure(records: usize, decisions: usize) -> Self {
+        Self::of(records / 2, decisions / 2)
+    }
+
+    fn after_success(self, records: usize, decisions: usize) -> Self {
+        let full = self.full + u32::from(self.is_full(records, decisions));
+        if full < FULL_ONES { Self { full, ..self } } else { Self::of(self.records * 2, self.decisions * 2) }
+    }
+}
+
 /// How a shard's transactions follow one another.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     written_ms: i64,
     /// Records taken since.
     waiting: usize,
+    room: Room,
 }
 
 impl Pace {
-    /// Nothing was written yet; `now_ms` is the caller's monotonic clock.
+    /// Nothing was written yet; `now_ms` is the caller's monotonic clock, `room` what whoever was here before has left.
     #[must_use]
-    pub const fn new(now_ms: i64) -> Self {
-        Self { written_ms: now_ms, waiting: 0 }
+    pub const fn new(now_ms: i64, room: Room) -> Self {
+        Self { written_ms: now_ms, waiting: 0, room }
+    }
+
+    /// How much would go into the next transaction; whoever comes next goes on with it.
+    #[must_use]
+    pub const fn room(&self) -> Room {
+        self.room
     }
 
     /// Whether no more may be taken before the next transaction, where `taken` were taken since the last look.
     #[must_use]
     pub fn has_no_room(&self, shard: &Shard, taken: usize) -> bool {
-        self.waiting + taken >= MOST_RECORDS || shard.waiting_decisions() >= MOST_DECISIONS
+        self.room.is_full(self.waiting + taken, shard.waiting_decisions())
     }
 
     /// How long the queue may be waited for, at most.
@@ -83,9 +130,39 @@ impl Pace {
                 "ALARM: decisions were not read back; publishing them again under their ids"
             );
         }
+        let (records, decisions) = (self.waiting, shard.waiting_decisions());
         let transaction = shard.transaction(now_ms, time_of_day_ms);
+        // Until it has taken place it counts as failed.
+        let room = std::mem::replace(&mut self.room, Room::after_failure(records, decisions));
         ledger.commit(&transaction)?;
+        self.room = room.after_success(records, decisions);
         (self.written_ms, self.waiting) = (now_ms, 0);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log that takes no more than 300 records at a time gets what it takes, and is tried with more now and then.
+    #[test]
+    fn after_a_failure_less_is_tried_and_then_more_again() {
+        let (mut room, mut failed, mut done) = (Room::default(), 0, 0);
+        for _ in 0..200 {
+            let records = room.records;
+            if records > 300 {
+                room = Room::after_failure(records, 0);
+                failed += 1;
+            } else {
+                room = room.after_success(records, 0);
+                done += records;
+            }
+        }
+        assert!((4..30).contains(&failed) && done > 170 * 250, "{failed} failed, {done} done");
+        let room = Room::after_failure(1, 40);
+        assert_eq!(room, Room::of(1, 20));
+        assert_eq!((0..100).fold(room, |room, _| room.after_success(0, 0)), room, "what was not full says nothing");
+        assert_eq!((0..96).fold(room, |room, _| room.after_success(room.records, 0)), Room::default());
     }
 }

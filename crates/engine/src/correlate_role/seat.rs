@@ -15,12 +15,13 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
 
 use super::calls::Calls;
+use super::counters::Counters;
 use super::header;
 use super::kafka_ledger::KafkaLedger;
 use super::ledger::Trouble;
-use super::pace::{Moment, Pace};
+use super::pace::{Moment, Pace, Room};
 use super::read_back::News;
-use super::shard::{Beginning, Counters, Incoming, Shard, other_number};
+use super::shard::{Beginning, Incoming, Shard, other_number};
 use super::silence::Silence;
 use super::standby::Standby;
 use super::tails::Tails;
@@ -98,6 +99,8 @@ pub enum Report {
         trouble: Option<Trouble>,
         /// What was counted.
         counters: Box<Counters>,
+        /// How much is to go into the next one's transactions.
+        room: Room,
     },
 }
 
@@ -123,11 +126,18 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Begins the shard of a partition on a thread of its own, after `wait`.
+    /// Begins the shard of a partition on a thread of its own, after `wait`; its first transactions hold as much as
+    /// `room` says.
     ///
     /// # Errors
     /// The client has no queue for it, or the system no thread.
-    pub fn take(number: u64, partition: TopicPartition, office: &Office, wait: Duration) -> Result<Self, String> {
+    pub fn take(
+        number: u64,
+        partition: TopicPartition,
+        office: &Office,
+        wait: Duration,
+        room: Room,
+    ) -> Result<Self, String> {
         // Before the partition is assigned, so that none of its records goes to the group's own queue.
         let mut queue = Batches::of(&office.consumer);
         if !queue.add(&partition.topic, partition.partition) {
@@ -145,6 +155,7 @@ impl Seat {
             of_read_back,
             counters: Counters::default(),
             told_at: Instant::now(),
+            room,
         };
         let run = move || holder.run(queue, wait);
         let name = format!("shard {}", partition.partition);
@@ -186,6 +197,7 @@ struct Holder {
     of_read_back: Receiver<News>,
     counters: Counters,
     told_at: Instant,
+    room: Room,
 }
 
 impl Holder {
@@ -198,8 +210,8 @@ impl Holder {
         // Before anybody takes the seat again, with the same queue.
         drop(queue);
         // The loop may have ended before us.
-        let counters = Box::new(self.counters);
-        let _ = self.office.reports.send(Report::Ended { seat: self.number, trouble, counters });
+        let (counters, room) = (Box::new(self.counters), self.room);
+        let _ = self.office.reports.send(Report::Ended { seat: self.number, trouble, counters, room });
     }
 
     /// Says now and then what was counted.
@@ -315,7 +327,7 @@ impl Holder {
         ledger: &mut KafkaLedger,
         watch: &mut Watch,
     ) -> Result<(), Trouble> {
-        let mut pace = Pace::new(self.office.now_ms());
+        let mut pace = Pace::new(self.office.now_ms(), self.room);
         let mut silence = Silence::new();
         loop {
             let wait = pace.wait(shard, self.office.now_ms(), QUEUE_WAIT);
@@ -340,7 +352,9 @@ impl Holder {
             let is_last_for_now = is_last || alone;
             let (now_ms, time_of_day_ms) = (self.office.now_ms(), time_of_day::now_ms());
             let moment = Moment { now_ms, time_of_day_ms, taken, is_last: is_last_for_now };
-            pace.write(shard, ledger, &moment)?;
+            let written = pace.write(shard, ledger, &moment);
+            self.room = pace.room();
+            written?;
             if is_last {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::Desk;
 use crate::correlate_role::kafka_ledger::KafkaLedger;
 use crate::correlate_role::ledger::Trouble;
-use crate::correlate_role::pace::{Moment, Pace};
+use crate::correlate_role::pace::{Moment, Pace, Room};
 use crate::correlate_role::shard::{Beginning, Incoming, Shard};
 use crate::gaps::{self, Gap};
 use crate::kafka::{ANSWER_WAIT, whole_reader};
@@ -49,7 +49,7 @@ impl Desk<'_> {
             begun => begun?,
         };
         tracing::info!(partition = number, from = shard.next_offset(), "taking what was not taken");
-        let mut pace = Pace::new(0);
+        let mut pace = Pace::new(0, Room::default());
         self.read_to_end(number, &mut pace, &mut shard, &mut ledger)?;
         shard.let_go();
         pace.write(&mut shard, &mut ledger, &moment(0, true))

@@ -71,6 +71,12 @@ pub struct MemoryLedger {
     clock_ms: i64,
     epochs: Vec<u64>,
     turn: usize,
+    /// More messages than this do not arrive within a transaction's time, if it holds more than one signal.
+    pub narrow: Option<usize>,
+    /// How many transactions were too much.
+    pub too_much: u64,
+    /// The offset of the next signal that is in no transaction yet.
+    pub written_to: i64,
     /// Its process has died.
     pub is_dead: bool,
     /// The offset of the next signal, as the state that was read says.
@@ -104,6 +110,9 @@ impl MemoryLedger {
             clock_ms,
             epochs: Vec::new(),
             turn: 0,
+            narrow: None,
+            too_much: 0,
+            written_to: 0,
             is_dead: false,
             next_offset: None,
             settled: seen.clone(),
@@ -225,8 +234,17 @@ impl Ledger for MemoryLedger {
         let id = self.turn;
         self.turn = (id + 1) % IDS;
         let epoch = self.epochs.get(id).copied().unwrap_or_default();
-        let mut requests = self.requests(transaction).into_iter();
+        let requests = self.requests(transaction);
+        let takes = self.narrow.filter(|_| transaction.next_offset > self.written_to + 1).unwrap_or(usize::MAX);
+        let is_too_much = requests.len() > takes;
+        let mut requests = requests.into_iter();
+        let mut sent = 0;
         while let Some(request) = requests.next() {
+            sent += 1;
+            if is_too_much && sent > takes {
+                self.too_much += 1;
+                return Err(Trouble::Anew("it does not arrive in time".to_owned()));
+            }
             let strike = self.strike();
             let mut broker = self.broker.borrow_mut();
             match strike {
@@ -245,6 +263,7 @@ impl Ledger for MemoryLedger {
                 return Err(Trouble::Anew("no answer came".to_owned()));
             }
         }
+        self.written_to = transaction.next_offset;
         self.settled.clone_from(&self.seen);
         Ok(())
     }

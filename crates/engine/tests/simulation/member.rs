@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use fenghuo_engine::correlate_role::counters::Counters;
 use fenghuo_engine::correlate_role::ledger::{Ends, Trouble};
-use fenghuo_engine::correlate_role::pace::{Moment, Pace};
+use fenghuo_engine::correlate_role::pace::{Moment, Pace, Room};
 use fenghuo_engine::correlate_role::seat::pause_after;
-use fenghuo_engine::correlate_role::shard::{Beginning, Counters, Incoming, Shard};
+use fenghuo_engine::correlate_role::shard::{Beginning, Incoming, Shard};
 use fenghuo_engine::correlate_role::standby::Followed;
 use fenghuo_engine::sources::Rules;
 
@@ -57,6 +58,10 @@ pub struct Ground<'g> {
     pub date_ms: i64,
     /// What strikes.
     pub faults: Faults,
+    /// How many messages of a transaction arrive in time, where the broker is slow.
+    pub narrow: Option<usize>,
+    /// How many transactions were too much for it.
+    pub too_much: u64,
     /// Decisions that shards saw that are no more.
     pub seen: HashSet<Told>,
     /// Gaps that somebody accepted.
@@ -99,6 +104,7 @@ pub struct Member {
     seat: Option<Seat>,
     take_at_ms: i64,
     accepted_gap_to: Option<i64>,
+    room: Room,
     /// Whether it reads along the state of partitions that others hold, and what it has read.
     stands_by: bool,
     along: Followed,
@@ -118,6 +124,7 @@ impl Member {
             seat: None,
             take_at_ms: 0,
             accepted_gap_to: None,
+            room: Room::default(),
             stands_by: random.chance(60),
             along: Followed::default(),
         }
@@ -158,6 +165,7 @@ impl Member {
 
     fn leave(&mut self, ledger: MemoryLedger, ground: &mut Ground<'_>) {
         self.is_alive &= !ledger.is_dead;
+        ground.too_much += ledger.too_much;
         ground.seen.extend(ledger.settled);
         let complaints = ledger.needless.iter().map(|id| format!("{id} was seen, and published again"));
         ground.complaints.extend(complaints);
@@ -216,6 +224,7 @@ impl Member {
         let known = Some(std::mem::take(&mut self.along)).filter(|along| along.next_offset().is_some());
         let is_known = known.is_some();
         ledger.known = known;
+        ledger.narrow = ground.narrow;
         let now_ms = ground.broker.borrow().now_ms;
         let log = (ground.low, length(ground.log));
         let accepted_gap_to = self.accepted_gap_to.take();
@@ -238,7 +247,8 @@ impl Member {
                 if from < to {
                     ground.gaps.push((from, to));
                 }
-                self.seat = Some(Seat { shard, ledger, pace: Pace::new(now_ms), written_ms: now_ms });
+                ledger.written_to = to;
+                self.seat = Some(Seat { shard, ledger, pace: Pace::new(now_ms, self.room), written_ms: now_ms });
                 Ok(())
             }
             Err(trouble) => {
@@ -261,6 +271,9 @@ impl Member {
             let payload = ground.log[place].payload.as_bytes();
             seat.shard.take(&Incoming { offset, payload, key: Some(b"region") });
             taken += 1;
+            if seat.pace.has_no_room(&seat.shard, taken) {
+                break;
+            }
         }
         if self.order == Order::LetGo {
             self.end(ground);
@@ -271,6 +284,7 @@ impl Member {
         let moment = Moment { now_ms, time_of_day_ms: self.clock_ms + now_ms, taken, is_last };
         let before = *seat.shard.counters();
         let written = seat.pace.write(&mut seat.shard, &mut seat.ledger, &moment);
+        self.room = seat.pace.room();
         let (after, next) = (seat.shard.counters(), seat.shard.next_offset());
         if after.transactions > before.transactions {
             seat.written_ms = now_ms;

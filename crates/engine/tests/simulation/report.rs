@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fenghuo_engine::correlate_role::shard::Counters;
+use fenghuo_engine::correlate_role::counters::Counters;
 
 use crate::round::Round;
 
@@ -13,6 +13,7 @@ pub struct Coverage {
     begun: u64,
     from_mark: u64,
     from_standby: u64,
+    too_much: u64,
     gaps: u64,
     lost: u64,
     lost_state: u64,
@@ -26,6 +27,7 @@ impl Coverage {
             begun: round.ground.begun,
             from_mark: round.ground.from_mark,
             from_standby: round.ground.from_standby,
+            too_much: round.ground.too_much,
             gaps: round.ground.gaps.len() as u64,
             lost: round.ground.broker.borrow().lost().count() as u64,
             lost_state: round.lost_state,
@@ -38,6 +40,7 @@ impl Coverage {
         self.begun += other.begun;
         self.from_mark += other.from_mark;
         self.from_standby += other.from_standby;
+        self.too_much += other.too_much;
         self.gaps += other.gaps;
         self.lost += other.lost;
         self.lost_state += other.lost_state;
@@ -56,6 +59,7 @@ impl Coverage {
             ("shards that went on from state", self.counters.restored),
             ("marks to look for decisions from", self.from_mark),
             ("shards that went on from what was read along", self.from_standby),
+            ("transactions that were too much for a slow broker", self.too_much),
             ("gaps", self.gaps),
             ("decisions that the broker lost", self.lost),
             ("transactions that the state topic lost", self.lost_state),
@@ -66,7 +70,7 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counters, begun, from_mark, from_standby, gaps, lost, lost_state } = self;
+        let Self { counters, begun, from_mark, from_standby, too_much, gaps, lost, lost_state } = self;
         let Counters {
             records, replayed, decisions, dispatched, published_again, already_visible, transactions, ..
         } = counters;
@@ -79,6 +83,7 @@ impl fmt::Display for Coverage {
             f,
             "  {decisions} decisions, {dispatched} for dispatch; again {published_again}, visible already {already_visible}"
         )?;
+        writeln!(f, "  too much for a slow broker: {too_much} transactions")?;
         write!(f, "  lost by the broker: {lost} decisions, {lost_state} transactions of state; {gaps} gaps")
     }
 }

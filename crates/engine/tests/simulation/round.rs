@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use fenghuo_engine::correlate_role::shard::Counters;
+use fenghuo_engine::correlate_role::counters::Counters;
 
 use crate::broker::{Broker, LogName, Record, Request};
 use crate::check::check;
@@ -36,6 +36,8 @@ struct Weather {
     gap: i64,
     /// All die, and the state topic loses its last transaction.
     loses_state: i64,
+    /// How many messages of a transaction arrive in time.
+    narrow: Option<usize>,
 }
 
 impl Weather {
@@ -55,6 +57,7 @@ impl Weather {
             neighbour: often(40, 80),
             gap: often(10, 15),
             loses_state: often(15, 15),
+            narrow: usize::try_from(often(20, 60)).ok().filter(|narrow| *narrow > 0).map(|narrow| narrow + 5),
         };
         // What was decided twice cannot be compared with what was read once.
         let gap = if weather.loses_state > 0 { 0 } else { weather.gap };
@@ -106,6 +109,8 @@ pub fn round(seed: u64, is_told: bool) -> Outcome {
         low: 0,
         date_ms,
         faults: weather.faults,
+        narrow: weather.narrow,
+        too_much: 0,
         seen: HashSet::new(),
         gaps: Vec::new(),
         complaints: Vec::new(),
