@@ -115,10 +115,10 @@ impl Devices {
 
     /// An isolation from `at_ms` that ends before `until_ms`; with `None` an isolate_restore.
     pub(crate) fn isolate(&mut self, device: &DeviceKey, at_ms: i64, until_ms: Option<i64>, before_ms: i64) {
-        let isolations = &mut self.statements(device, before_ms).isolations;
-        let place = isolations.partition_point(|earlier| earlier.at_ms <= at_ms);
-        isolations.insert(place, Isolation { at_ms, until_ms });
-        self.statements(device, before_ms);
+        let statements = self.statements(device, before_ms);
+        let place = statements.isolations.partition_point(|earlier| earlier.at_ms <= at_ms);
+        statements.isolations.insert(place, Isolation { at_ms, until_ms });
+        statements.forget(before_ms);
     }
 
     /// Whether what the device says for `at_ms` is isolated, by what has arrived so far.

@@ -114,7 +114,13 @@ pub enum StateError {
 /// oldest Fenghuo's that can read it.
 #[must_use]
 pub fn encode<T: Serialize>(version: u8, record: &T) -> Vec<u8> {
-    envelope::write_as(version, record)
+    envelope::write_as(version, record, envelope::USUAL_BYTES)
+}
+
+/// The same of a record whose bytes will be about so many.
+#[must_use]
+pub fn encode_large<T: Serialize>(version: u8, record: &T, about: usize) -> Vec<u8> {
+    envelope::write_as(version, record, about)
 }
 
 /// The version that such bytes name, if they name one.

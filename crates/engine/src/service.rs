@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use fenghuo_model::Fault;
 use rdkafka::error::KafkaError;
@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::correlate_role;
 use crate::decode_role::Decode;
 use crate::failure::Failure;
-use crate::kafka::{connect, is_refusal, refusal};
+use crate::kafka::{EventConsumer, connect, is_refusal, refusal};
 use crate::registries::snapshot;
 use crate::sources::read_files;
 use crate::topics::compare;
@@ -107,10 +107,11 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
     if config.http_listen.is_some() {
         tracing::warn!("http.listen is understood, and nothing listens there in this release");
     }
+    let broker = ask_meanwhile(config, role, shutdown);
+    // What is wrong with files is said first, and waits for no broker.
     let mut files = read_files(config)?;
     let snapshot_due = files.snapshot_due.take();
-    let reader = connect(&config.kafka, shutdown)?;
-    require_topics(config, role, shutdown)?;
+    let reader = broker.join().map_err(|_| Failure::Panicked(role.word()))??;
     let rules = files.complete(config, &reader, shutdown)?;
     drop(reader);
     // Not before all is there that it needs: who is started again and again would write it again and again.
@@ -144,6 +145,16 @@ pub fn run(config: &Config, role: Role, shutdown: &Shutdown) -> Result<Value, Fa
         }
     }
     Ok(Value::Object(counted))
+}
+
+/// Finds a broker, and looks whether its topics are as they must be, while a large registry is read.
+fn ask_meanwhile(config: &Config, role: Role, shutdown: &Shutdown) -> JoinHandle<Result<EventConsumer, Failure>> {
+    let (config, shutdown) = (config.clone(), shutdown.clone());
+    thread::spawn(move || {
+        let reader = connect(&config.kafka, &shutdown)?;
+        require_topics(&config, role, &shutdown)?;
+        Ok(reader)
+    })
 }
 
 /// A role on its thread; its end, however it comes, is the end of all: half-dead services do not exist.

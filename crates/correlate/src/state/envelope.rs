@@ -21,7 +21,7 @@ const MAGIC: [u8; 2] = *b"FH";
 const HEAD_BYTES: usize = 11;
 
 /// Most records have fewer.
-const USUAL_BYTES: usize = 512;
+pub(super) const USUAL_BYTES: usize = 512;
 
 /// Writes behind the bytes that are there.
 struct Behind<'b>(&'b mut Vec<u8>);
@@ -48,13 +48,13 @@ const fn form() -> Configuration {
 
 /// The bytes of one of a correlator's own records.
 pub(super) fn write<T: Serialize>(record: &T) -> Vec<u8> {
-    write_as(OF_CORRELATOR, record)
+    write_as(OF_CORRELATOR, record, USUAL_BYTES)
 }
 
-/// The bytes of a record in the form of a version.
-pub(super) fn write_as<T: Serialize>(version: u8, record: &T) -> Vec<u8> {
+/// The bytes of a record in the form of a version; there will be about so many, for which there is room at once.
+pub(super) fn write_as<T: Serialize>(version: u8, record: &T, about: usize) -> Vec<u8> {
     debug_assert!(version <= VERSION, "what is written can be read");
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + about);
     bytes.extend_from_slice(&MAGIC);
     bytes.push(version);
     // The head's rest, once the body is known.

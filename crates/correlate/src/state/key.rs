@@ -31,7 +31,8 @@ impl Kind {
 
     /// The key of a record; the length is that of the region's name in bytes, `rest` tells the region's records apart.
     pub(super) fn key(self, region: &str, rest: &str) -> Vec<u8> {
-        format!("{}/{}/{region}/{rest}", self.word(), region.len()).into_bytes()
+        let (word, length) = (self.word(), region.len().to_string());
+        [word, "/", &length, "/", region, "/", rest].concat().into_bytes()
     }
 }
 

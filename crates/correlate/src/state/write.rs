@@ -21,6 +21,12 @@ use crate::window::Series;
 /// Accepted signals of one record at most: a few hundred bytes each, and brokers usually take a record of 1 MiB.
 const MOST_IN_A_RECORD: usize = 1_000;
 
+/// What a voice that spoke once or twice takes in its building's record, bytes.
+const OF_A_SERIES: usize = 256;
+
+/// What most devices take, bytes: a restore or two.
+const OF_A_DEVICE: usize = 48;
+
 /// What of a region's state was written already.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
@@ -71,7 +77,10 @@ impl Region {
             let key = Kind::Building.key(&self.name, &self.registry.building(building).id);
             let value = self.incidents.lit(building).map(|lit| {
                 let incident = self.incidents.get(self.incidents.of_lit(lit));
-                envelope::write(&building_record(incident, self.incidents.member(lit), &self.registry))
+                let member = self.incidents.member(lit);
+                let about = envelope::USUAL_BYTES + member.window.series().len() * OF_A_SERIES;
+                let record = building_record(incident, member, &self.registry);
+                envelope::write_as(envelope::OF_CORRELATOR, &record, about)
             });
             out.push(StateChange { key, value });
         }
@@ -90,7 +99,8 @@ impl Region {
                     .map(|isolation| (isolation.at_ms, isolation.until_ms))
                     .collect(),
             };
-            let value = self.devices.get(&device).map(|statements| envelope::write(&record(statements)));
+            let write = |statements| envelope::write_as(envelope::OF_CORRELATOR, &record(statements), OF_A_DEVICE);
+            let value = self.devices.get(&device).map(write);
             out.push(StateChange { key: Kind::Device.key(&self.name, &rest), value });
         }
     }

@@ -195,11 +195,17 @@ impl Outbox {
         self.touched.sort_unstable();
         self.touched.dedup();
         for number in self.touched.drain(..) {
-            let value = self.bundles.get(&number).map(|kept| state::encode(state::RECORD_VERSION, &kept.bundle));
+            let value = self.bundles.get(&number).map(|kept| {
+                let about = kept.bundle.messages.iter().map(|message| size_of_message(message) + OF_A_MESSAGE).sum();
+                state::encode_large(state::RECORD_VERSION, &kept.bundle, about)
+            });
             out.push((format!("{KEY}{number}").into_bytes(), value));
         }
     }
 }
+
+/// What a message takes beside its texts, bytes: about.
+const OF_A_MESSAGE: usize = 64;
 
 fn size_of_message(message: &Message) -> usize {
     let headers = message.headers.iter().map(|(name, value)| name.len() + value.len());
