@@ -27,6 +27,8 @@ const WRITE_WAIT: Duration = Duration::from_secs(8);
 /// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
 /// spin on a core that the broker could use.
 const LOOK_EVERY: Duration = Duration::from_micros(250);
+/// Who has waited long looks less often, and is later by this part of what it has waited.
+const LATER_BY: u32 = 8;
 
 /// Counts the messages that a producer gave up.
 #[derive(Default)]
@@ -93,7 +95,7 @@ fn send(producer: &TransactionalProducer, outgoing: &Outgoing<'_>) -> Result<(),
         match producer.send(record) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if began.elapsed() < STEP_WAIT => {
-                look(producer);
+                look(producer, began);
                 record = back;
             }
             Err((error, _)) => return Err(trouble(&error, &format!("topic {}: write", outgoing.topic))),
@@ -106,13 +108,14 @@ fn send(producer: &TransactionalProducer, outgoing: &Outgoing<'_>) -> Result<(),
 /// # Errors
 /// It is not, or not by the deadline.
 pub fn settle(producer: &TransactionalProducer, deadline: Instant) -> Result<(), Trouble> {
+    let began = Instant::now();
     producer.poll(Duration::ZERO);
     while producer.in_flight_count() > 0 {
         if Instant::now() >= deadline {
             let reason = format!("messages of the transaction are not acknowledged within {WRITE_WAIT:?}");
             return Err(Trouble::Anew(reason));
         }
-        look(producer);
+        look(producer, began);
     }
     match producer.context().messages.load(Ordering::Relaxed) {
         0 => Ok(()),
@@ -121,9 +124,9 @@ pub fn settle(producer: &TransactionalProducer, deadline: Instant) -> Result<(),
 }
 
 /// Lets the client report, and gives it a moment.
-fn look(producer: &TransactionalProducer) {
+fn look(producer: &TransactionalProducer, began: Instant) {
     producer.poll(Duration::ZERO);
-    thread::sleep(LOOK_EVERY);
+    thread::sleep(LOOK_EVERY.max(began.elapsed() / LATER_BY));
 }
 
 /// A record on its way to a producer.

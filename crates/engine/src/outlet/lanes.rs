@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 
 /// So few messages of a partition may be under way when more are handed over: as many as the client would wait for.
 const FEW: u32 = 5;
-/// What is handed over at once at most: what the client puts into one request.
-const MOST_MESSAGES: usize = 8_000;
+/// What is handed over at once at most: what the client puts into one request. Of more messages some would be handed
+/// over only when the first ones, a linger time old, are on their way, and wait for those in the client.
+const MOST_MESSAGES: usize = 1_000;
 const MOST_BYTES: usize = 800_000;
 
 /// One partition's.
