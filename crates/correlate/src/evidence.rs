@@ -6,7 +6,7 @@ use fenghuo_model::registry::{BuildingIdx, DeviceIdx, Registry};
 use fenghuo_model::{Kind, Sensor};
 
 /// Who states something: a registered device by its number, anybody else by the name that the signal gave.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum DeviceKey {
     Registered(DeviceIdx),
     Stranger(Arc<str>),

@@ -6,7 +6,7 @@
 //! at a time, and each stretch is written down before it is taken. Of the stretch in which that one ended, the next
 //! takes the records one by one, written down likewise; the record at which it ends is not taken again. So a record
 //! kills three times since the last progress, and whoever merely died takes no longer over its records. Whoever begins
-//! anew without having died, because the broker was in the way, has survived them ([`Survived`]).
+//! anew without having died, because the broker was in the way, has survived what it wrote down ([`Survived`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -59,7 +59,8 @@ impl Survived {
     pub fn sort_out(&self, partition: &TopicPartition, from: i64, before: Option<Attempt>) -> Option<Attempt> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let here = begun.insert(partition.clone(), from);
-        before.filter(|_| here != Some(from))
+        // What this process wrote down says from where it began.
+        before.filter(|before| here != Some(before.from))
     }
 }
 
@@ -159,6 +160,12 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(survived.sort_out(&partition, 5, Some(of_another)), None);
         }
+        // It came further each time: what it wrote down meanwhile is its own.
+        for (from, at) in [(5, (6, 64)), (6, (7, 1)), (7, (8, 1))] {
+            let own = Attempt { from, begun: 1, at: Some(at) };
+            assert_eq!(survived.sort_out(&partition, from + 1, Some(own)), None);
+        }
+        assert_eq!(survived.sort_out(&partition, 5, Some(Attempt { from: 8, ..of_another })), None);
         // It came further, was given up, and another one died where it is begun now.
         let later = Attempt { from: 9, ..of_another };
         assert_eq!(survived.sort_out(&partition, 9, Some(later)), Some(later));

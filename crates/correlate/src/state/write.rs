@@ -87,10 +87,9 @@ impl Region {
     }
 
     fn device_changes(&mut self, out: &mut Vec<StateChange>) {
-        let mut keys: Vec<(String, DeviceKey)> =
-            self.devices.touched().into_iter().map(|device| (rest_of(&device, &self.registry), device)).collect();
-        keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        for (rest, device) in keys {
+        let mut touched = self.devices.touched();
+        touched.sort_unstable();
+        for device in touched {
             let record = |statements: &Statements| DeviceRecord {
                 restores_ms: statements.restores_ms.clone(),
                 isolations: statements
@@ -101,7 +100,8 @@ impl Region {
             };
             let write = |statements| envelope::write_as(envelope::OF_CORRELATOR, &record(statements), OF_A_DEVICE);
             let value = self.devices.get(&device).map(write);
-            out.push(StateChange { key: Kind::Device.key(&self.name, &rest), value });
+            let key = Kind::Device.key(&self.name, &rest_of(&device, &self.registry));
+            out.push(StateChange { key, value });
         }
     }
 
@@ -129,12 +129,12 @@ impl Region {
     }
 
     fn unplaced_changes(&self, written: &mut Written, out: &mut Vec<StateChange>) {
-        let mut keys: Vec<(String, DeviceKey)> =
-            written.unplaced.drain().map(|device| (rest_of(&device, &self.registry), device)).collect();
-        keys.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        for (rest, device) in keys {
+        let mut devices: Vec<DeviceKey> = written.unplaced.drain().collect();
+        devices.sort_unstable();
+        for device in devices {
             let value = self.unplaced.get(&device).map(envelope::write);
-            out.push(StateChange { key: Kind::Unplaced.key(&self.name, &rest), value });
+            let key = Kind::Unplaced.key(&self.name, &rest_of(&device, &self.registry));
+            out.push(StateChange { key, value });
         }
     }
 }

@@ -22,8 +22,8 @@ const KEY: &str = "outbox/";
 /// are a portion of what is written at once (`writing.rs`).
 const LARGEST_BUNDLE_BYTES: usize = 160 * 1024;
 
-/// So many records' decisions are published again at a time: the others are due in the next transaction.
-const MOST_AGAIN: usize = 8;
+/// What is published again at a time; the rest is due in the next transaction.
+const MOST_AGAIN_BYTES: usize = 8 * LARGEST_BUNDLE_BYTES;
 
 /// The decisions of one transaction that were not seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,12 +143,17 @@ impl Outbox {
         }
     }
 
-    /// Decisions that should have been seen by now, marked as repeated, the oldest first and as many as go together;
-    /// they are due again at `due_again_ms`.
+    /// Decisions that should have been seen by now, marked as repeated, those first that are due for longest and as
+    /// many as go together; they are due again at `due_again_ms`.
     pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Arc<Message>> {
-        let late = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms).take(MOST_AGAIN);
-        let mut messages = Vec::new();
+        let mut late: Vec<_> = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms).collect();
+        late.sort_by_key(|(_, kept)| kept.due_ms);
+        let (mut messages, mut bytes) = (Vec::new(), 0);
         for (number, kept) in late {
+            bytes += kept.bundle.messages.iter().map(|message| size_of_message(message)).sum::<usize>();
+            if bytes > MOST_AGAIN_BYTES && !messages.is_empty() {
+                break;
+            }
             kept.due_ms = due_again_ms;
             // From now on the record holds only what is published with it.
             kept.is_inherited = false;
@@ -302,19 +307,24 @@ mod tests {
     fn much_that_was_not_seen_is_published_again_little_by_little() {
         let mut outbox = Outbox::default();
         let ids: Vec<String> = (0..20).map(|number| format!("{number}/1")).collect();
-        ids.iter().for_each(|id| outbox.add(vec![message(id)], 5, None));
+        for (number, id) in (0..).zip(&ids) {
+            let mut large = message(id);
+            Arc::make_mut(&mut large).payload = vec![b'x'; LARGEST_BUNDLE_BYTES];
+            outbox.add(vec![large], 5 - number % 2, None);
+        }
         let mut again = Vec::new();
-        for expected in [8, 8, 4] {
-            assert_eq!(outbox.next_due_ms(), Some(5));
+        for expected in [7, 7, 6] {
             let late = outbox.overdue(5, 9);
-            assert_eq!(
-                (late.len(), changes(&mut outbox).len()),
-                (expected, if again.is_empty() { 20 } else { expected })
-            );
+            assert_eq!(late.len(), expected);
             again.extend(late.iter().map(|message| id_of(message).to_owned()));
         }
-        assert_eq!(again, ids);
+        let (longest, others): (Vec<_>, Vec<_>) = ids.into_iter().enumerate().partition(|(number, _)| number % 2 == 1);
+        let order: Vec<String> = longest.into_iter().chain(others).map(|(_, id)| id).collect();
+        assert_eq!(again, order, "those first that are due for longest");
         assert!(outbox.overdue(5, 9).is_empty() && outbox.next_due_ms() == Some(9));
+        let mut outbox = Outbox::default();
+        (0..100).for_each(|number| outbox.add(vec![message(&format!("{number}/1"))], 5, None));
+        assert_eq!(outbox.overdue(5, 9).len(), 100, "small ones go together");
     }
 
     /// Whoever goes on must find everything that nobody had seen.

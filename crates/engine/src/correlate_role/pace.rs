@@ -60,8 +60,10 @@ impl Room {
         records >= self.records || decisions >= self.decisions
     }
 
-    fn after_failure(records: usize, decisions: usize) -> Self {
-        Self::of(records / 2, decisions / 2)
+    /// What can be halved of what it held is: one record alone failed for another reason, or cannot be helped.
+    fn after_failure(self, records: usize, decisions: usize) -> Self {
+        let half = |held: usize, room: usize| if held > 1 { held / 2 } else { room };
+        Self::of(half(records, self.records), half(decisions, self.decisions))
     }
 
     fn after_success(self, records: usize, decisions: usize) -> Self {
@@ -133,7 +135,8 @@ impl Pace {
         let (records, decisions) = (self.waiting, shard.waiting_decisions());
         let transaction = shard.transaction(now_ms, time_of_day_ms);
         // Until it has taken place it counts as failed.
-        let room = std::mem::replace(&mut self.room, Room::after_failure(records, decisions));
+        let room = self.room;
+        self.room = room.after_failure(records, decisions);
         ledger.commit(&transaction)?;
         self.room = room.after_success(records, decisions);
         (self.written_ms, self.waiting) = (now_ms, 0);
@@ -152,7 +155,7 @@ mod tests {
         for _ in 0..200 {
             let records = room.records;
             if records > 300 {
-                room = Room::after_failure(records, 0);
+                room = room.after_failure(records, 0);
                 failed += 1;
             } else {
                 room = room.after_success(records, 0);
@@ -160,8 +163,10 @@ mod tests {
             }
         }
         assert!((4..30).contains(&failed) && done > 170 * 250, "{failed} failed, {done} done");
-        let room = Room::after_failure(1, 40);
+        assert_eq!(room.decisions, MOST_DECISIONS, "there were none");
+        let room = Room::default().after_failure(2, 40);
         assert_eq!(room, Room::of(1, 20));
+        assert_eq!(room.after_failure(1, 1), room, "it was not for its size");
         assert_eq!((0..100).fold(room, |room, _| room.after_success(0, 0)), room, "what was not full says nothing");
         assert_eq!((0..96).fold(room, |room, _| room.after_success(room.records, 0)), Room::default());
     }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 /// Where a signal came from.
@@ -74,7 +75,7 @@ pub enum Fate {
 /// The highest signal taken of every raw partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replays {
-    topics: HashMap<Arc<str>, HashMap<i32, Mark>>,
+    topics: HashMap<Arc<str>, HashMap<i32, Mark, RandomState>, RandomState>,
 }
 
 impl Replays {
@@ -82,7 +83,7 @@ impl Replays {
     pub fn take(&mut self, source: Source<'_>, received_ms: Option<i64>) -> Fate {
         let received_ms = received_ms.unwrap_or(i64::MIN);
         if !self.topics.contains_key(source.topic) {
-            self.topics.insert(source.topic.into(), HashMap::new());
+            self.topics.insert(source.topic.into(), HashMap::default());
         }
         let partitions = self.topics.get_mut(source.topic).expect("it was put there if it was not");
         let Some(mark) = partitions.get_mut(&source.partition) else {

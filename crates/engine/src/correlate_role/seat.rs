@@ -387,10 +387,10 @@ impl Holder {
                         if entry == Entry::Condemned || watch.attempts.ends_with(incoming.offset) {
                             return Ok((taken, true));
                         }
-                        continue;
+                    } else {
+                        kill_points::taking(payload);
+                        shard.take(&incoming);
                     }
-                    kill_points::taking(payload);
-                    shard.take(&incoming);
                 }
                 Err(failed) if failed.code == RDKafkaErrorCode::AutoOffsetReset => {
                     let (low, high) = self.beginning()?.log;

@@ -27,8 +27,9 @@ const WRITE_WAIT: Duration = Duration::from_secs(8);
 /// How long it is between two looks at the producer's queue. The client's own wait, which counts in milliseconds, would
 /// spin on a core that the broker could use.
 const LOOK_EVERY: Duration = Duration::from_micros(250);
-/// Who has waited long looks less often, and is later by this part of what it has waited.
+/// Who has waited long looks less often: it is later by this part of what it has waited, and never by more than this.
 const LATER_BY: u32 = 8;
+const LATEST_BY: Duration = Duration::from_millis(20);
 
 /// Counts the messages that a producer gave up.
 #[derive(Default)]
@@ -126,7 +127,7 @@ pub fn settle(producer: &TransactionalProducer, deadline: Instant) -> Result<(),
 /// Lets the client report, and gives it a moment.
 fn look(producer: &TransactionalProducer, began: Instant) {
     producer.poll(Duration::ZERO);
-    thread::sleep(LOOK_EVERY.max(began.elapsed() / LATER_BY));
+    thread::sleep((began.elapsed() / LATER_BY).clamp(LOOK_EVERY, LATEST_BY));
 }
 
 /// A record on its way to a producer.

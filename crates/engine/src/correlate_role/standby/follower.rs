@@ -14,7 +14,7 @@ use crate::config::Kafka;
 use crate::failure::Failure;
 use crate::kafka::{EventConsumer, following_reader};
 
-/// How long one poll waits, and any answer may take; the end of the process waits for one of them.
+/// How long one poll waits, and any answer may take; the end of the process waits for what is asked.
 const POLL_WAIT: Duration = Duration::from_millis(200);
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// How often it looks what is to be followed.
