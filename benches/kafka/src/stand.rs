@@ -1,9 +1,9 @@
 //! What measurements stand on: a broker, a city's files, and for each run topics and a group of its own.
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fenghuo_model::Policy;
@@ -30,6 +30,9 @@ const TWO_DEVICES: &str = "[[rule]]\nid = \"two-devices\"\nwindow = \"120s\"\nmi
 /// The same, and three houses of a neighbourhood.
 const NEIGHBOURHOOD: &str =
     "[[rule]]\nid = \"neighbourhood\"\nwindow = \"120s\"\nradius_m = 50\nmin_buildings = 3\nmin_devices = 3\n";
+
+/// Runs of this process so far, on whichever stand: each has topics and a group of its own.
+static RUNS: AtomicU32 = AtomicU32::new(1);
 
 /// By which rules a run decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +78,6 @@ pub struct Stand {
     pub city: City,
     folder: tempfile::TempDir,
     is_own: bool,
-    runs: Cell<u32>,
 }
 
 impl Stand {
@@ -103,7 +105,7 @@ impl Stand {
             }
         };
         let topics = Topics::new(&address)?;
-        Ok(Self { brokers: address, topics, city, folder, is_own: brokers.is_none(), runs: Cell::new(0) })
+        Ok(Self { brokers: address, topics, city, folder, is_own: brokers.is_none() })
     }
 
     /// The broker's process, if it is ours.
@@ -134,8 +136,7 @@ impl Stand {
     /// # Errors
     /// The topics are not created.
     pub fn scene(&self, raw: &str, format: &str, rules: Rules, partitions: u32) -> Result<Scene<'_>, Trouble> {
-        self.runs.set(self.runs.get() + 1);
-        let name = format!("run{}-{}", self.runs.get(), std::process::id());
+        let name = format!("run{}-{}", RUNS.fetch_add(1, Ordering::Relaxed), std::process::id());
         let mut text = format!("registry = \"city.jsonl\"\npolicy = \"{}\"\n", rules.file());
         write!(text, "[kafka]\nbrokers = \"{}\"\ngroup = \"{name}\"\n{}", self.brokers, own_topics(&name))
             .expect("a string");
