@@ -22,8 +22,8 @@ use crate::watch::{Seen, Watch};
 const RATE: u32 = 500;
 const FIRE_EVERY: u32 = 5;
 /// Buildings of the city, and fires that are state when the member is killed.
-pub const BUILDINGS: u32 = 250_000;
-pub const FIRES: usize = 500_000;
+const BUILDINGS: u32 = 250_000;
+const FIRES: usize = 500_000;
 /// How many decisions show that a member decides.
 const DECISIONS: usize = 100;
 /// How long the first decision may take.
@@ -34,11 +34,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// A member or the broker fails, or no decision comes.
 pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trouble> {
-    // A building that speaks is a state record; the goal is stated for 200 000 of them.
-    let wanted = if size.is_quick { size.buildings } else { size.buildings.max(BUILDINGS) };
-    let stand = &Stand::set(Some(&stand.brokers), wanted)?;
+    let (stand, fires) = &large(stand, size)?;
+    let fires = *fires;
     let scene = stand.scene(&stand.raw_topic("restart"), "signal", Rules::TwoDevices, size.partitions)?;
-    let fires = if size.is_quick { 5_000 } else { FIRES };
     // The storm spares the last fifth of the city, where fires are news then.
     let burning = stand.city.names.len() / 5 * 4;
     let last = stand.city.registry.devices().nth(burning).map(|device| device.building).unwrap_or_default();
@@ -88,6 +86,18 @@ pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Tro
     Ok(())
 }
 
+/// A larger city beside the same broker, and how many fires are to be state there: a building that speaks is a state
+/// record, and the goal is stated for 200 000 of them.
+pub fn large(stand: &Stand, size: Size) -> Result<(Stand, usize), Trouble> {
+    let (wanted, fires) = if size.is_quick { (size.buildings, 5_000) } else { (size.buildings.max(BUILDINGS), FIRES) };
+    Ok((Stand::set(Some(&stand.brokers), wanted)?, fires))
+}
+
+/// How many partitions a log says that the correlate role has begun.
+pub fn begun(log: &str) -> usize {
+    log.matches(" begun role=\"correlate\"").count()
+}
+
 /// A kill, and who came next.
 struct Killed {
     at: Instant,
@@ -120,11 +130,10 @@ fn kill_and_start(
     member.kill();
     let next = start()?;
     let said = || next.log().get(log_from..).unwrap_or_default().to_owned();
-    wait(&|| said().matches(" begun role=\"correlate\"").count() >= partitions)
-        .map_err(|trouble| Trouble::from(format!("{trouble}:\n{}", said())))?;
-    let begun = watch.count();
+    wait(&|| begun(&said()) >= partitions).map_err(|trouble| Trouble::from(format!("{trouble}:\n{}", said())))?;
+    let before = watch.count();
     // A backlog from before the kill may give some at once.
-    wait(&|| watch.count() > begun + 4 * DECISIONS)?;
+    wait(&|| watch.count() > before + 4 * DECISIONS)?;
     let log = said();
     Ok(Killed { at, next, log })
 }

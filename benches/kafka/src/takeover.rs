@@ -10,7 +10,7 @@ use fenghuo_tests::trouble::Trouble;
 use crate::Size;
 use crate::follow::Follower;
 use crate::load::{START_MS, storm, time_of};
-use crate::restart::{BUILDINGS, FIRES, restored};
+use crate::restart::{begun, large, restored};
 use crate::stand::{Rules, Stand, ended};
 use crate::usage::load;
 
@@ -25,15 +25,13 @@ const WITHIN: Duration = Duration::from_secs(120);
 /// # Errors
 /// A member or the broker fails, or the partitions are not taken over.
 pub fn measure(stand: &Stand, size: Size, report: &mut Report) -> Result<(), Trouble> {
-    let wanted = if size.is_quick { size.buildings } else { size.buildings.max(BUILDINGS) };
-    let stand = &Stand::set(Some(&stand.brokers), wanted)?;
-    let fires = if size.is_quick { 5_000 } else { FIRES };
+    let (stand, fires) = &large(stand, size)?;
     let mut cells = Vec::new();
     for setting in [STANDING_BY, NOT_STANDING_BY] {
         let mut pauses = Vec::new();
         let mut logs = String::new();
         for _ in 0..size.runs {
-            let (pause, log) = take_over(stand, size.partitions, fires, setting)?;
+            let (pause, log) = take_over(stand, size.partitions, *fires, setting)?;
             pauses.push(pause);
             logs += &log;
         }
@@ -55,7 +53,7 @@ fn take_over(stand: &Stand, partitions: u32, fires: usize, setting: &str) -> Res
     let count = stand.lay(&scene.topic("signals"), storm(&stand.city, devices, fires, begin_ms))?;
     let follower = Follower::new(&stand.brokers, &stand.topics, &scene.group("correlate"), &scene.topic("signals"))?;
     let start = |name| scene.member_with(name, "correlate", &[setting]);
-    let mut members = vec![start("m0")?, start("m1")?];
+    let mut members = [start("m0")?, start("m1")?];
     let half = partitions as usize / 2;
     until("both have their partitions", &members, || members.iter().all(|member| begun(&member.log()) >= half))?;
     follower.wait(count, &mut members)?;
@@ -63,21 +61,15 @@ fn take_over(stand: &Stand, partitions: u32, fires: usize, setting: &str) -> Res
         let is_ready = |member: &Member| member.log().matches("standing by for").count() >= half;
         until("both stand by", &members, || members.iter().all(is_ready))?;
     }
-    let (Some(dies), Some(stays)) = (members.pop(), members.pop()) else { return Err(Trouble::from("two members")) };
-    let stays = [stays];
-    let log_from = stays[0].log().len();
-    let said = || stays[0].log().get(log_from..).unwrap_or_default().to_owned();
+    let [stays, dies] = members;
+    let log_from = stays.log().len();
+    let said = || stays.log().get(log_from..).unwrap_or_default().to_owned();
     let at = Instant::now();
     dies.kill();
-    until("the other takes over", &stays, || begun(&said()) >= half)?;
+    until("the other takes over", std::slice::from_ref(&stays), || begun(&said()) >= half)?;
     let (pause, log) = (at.elapsed(), said());
-    let [stays] = stays;
     ended(stays)?;
     Ok((pause, log))
-}
-
-fn begun(log: &str) -> usize {
-    log.matches(" begun role=\"correlate\"").count()
 }
 
 fn until(what: &str, members: &[Member], is_so: impl Fn() -> bool) -> Result<(), Trouble> {

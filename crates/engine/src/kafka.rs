@@ -324,7 +324,15 @@ pub fn list_of<'p>(partitions: impl IntoIterator<Item = &'p TopicPartition>) -> 
 /// # Errors
 /// The broker did not answer.
 pub fn partition_count(consumer: &EventConsumer, topic: &str) -> KafkaResult<Option<i32>> {
-    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WAIT)?;
+    partition_count_within(consumer, topic, ANSWER_WAIT)
+}
+
+/// The same; the answer may take so long.
+///
+/// # Errors
+/// The broker did not answer.
+pub fn partition_count_within(consumer: &EventConsumer, topic: &str, wait: Duration) -> KafkaResult<Option<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), wait)?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
     match found.error().map(RDKafkaErrorCode::from) {
         None => Ok(i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0)),

@@ -97,8 +97,8 @@ struct Correlation<'a> {
 pub fn run(config: &Config, rules: Rules, shutdown: &Shutdown) -> Result<serde_json::Value, Failure> {
     let read_back = ReadBack::at_end(&config.kafka, &config.topics.decisions)?;
     let standby = Standby::with_room(config.standby_bytes);
-    let wants_follower = standby.has_room();
-    let follower = wants_follower.then(|| Follower::new(&config.kafka, &config.topics.state, &standby)).transpose()?;
+    let follow = || Follower::new(&config.kafka, &config.topics.state, &standby);
+    let follower = standby.has_room().then(follow).transpose()?;
     let ended = AtomicBool::new(false);
     let (tell, news) = channel();
     thread::scope(|scope| {

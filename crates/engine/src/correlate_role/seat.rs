@@ -1,8 +1,8 @@
 //! A partition that is ours: one thread that begins its shard, reads its queue and writes its transactions.
 //!
 //! A transaction with a decision in it is written at once ([`pace`](super::pace)); what arrives while it is being
-//! written joins the next one. Seats share the clients of the group, what they looked through when they began, and what
-//! records the process has survived.
+//! written joins the next one. Seats share the clients of the group, what they looked through when they began, what was
+//! read along of others' state, and what records the process has survived.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

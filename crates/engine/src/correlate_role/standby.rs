@@ -107,13 +107,13 @@ impl Along {
 
 /// An instant by both clocks of the machine: one stands still while the machine does, the other may be set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+struct Moment {
     at: Instant,
     time_of_day_ms: i64,
 }
 
 impl Moment {
-    pub(super) fn now() -> Self {
+    fn now() -> Self {
         Self { at: Instant::now(), time_of_day_ms: time_of_day::now_ms() }
     }
 
@@ -164,7 +164,7 @@ impl Kept {
 
 /// What the follower is to read from now on.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Change {
+struct Change {
     /// No longer these.
     leave: Vec<i32>,
     /// This one too, from its beginning.

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::{Change, FRESH, Moment, Standby};
 use crate::config::Kafka;
 use crate::failure::Failure;
-use crate::kafka::{EventConsumer, following_reader};
+use crate::kafka::{EventConsumer, following_reader, partition_count_within};
 
 /// How long one poll waits, and any answer may take; the end of the process waits for what is asked.
 const POLL_WAIT: Duration = Duration::from_millis(200);
@@ -105,9 +105,7 @@ impl Follower {
 
     /// Without an answer it is asked again another time.
     fn ask(&mut self) {
-        let metadata = self.reader.fetch_metadata(Some(&self.topic), ANSWER_WAIT);
-        let found = metadata.as_ref().ok().and_then(|metadata| metadata.topics().first());
-        if let Some(count) = found.and_then(|topic| i32::try_from(topic.partitions().len()).ok()) {
+        if let Ok(Some(count)) = partition_count_within(&self.reader, &self.topic, ANSWER_WAIT) {
             self.partitions = count;
         }
         for partition in self.standby.unchecked() {
