@@ -90,6 +90,8 @@ pub struct Round<'c> {
     fault_at: Option<Instant>,
     /// Where the signals ended when every raw record had become some.
     all_signals: Option<Vec<(i64, i64)>>,
+    /// Where a transaction stayed open: topic and partition.
+    left_open: Option<(String, usize)>,
     interrupted: &'c AtomicBool,
 }
 
@@ -124,6 +126,7 @@ impl<'c> Round<'c> {
             watch,
             fault_at: None,
             all_signals: None,
+            left_open: None,
             interrupted,
         };
         Ok((round, city, seats))
@@ -234,16 +237,25 @@ impl<'c> Round<'c> {
     fn close_transactions(&mut self) -> Result<(), Trouble> {
         let began = Instant::now();
         for topic in ["dispatch", "watch"].map(|topic| self.stage.topic(topic)) {
-            while self.cluster.topics.ends(&topic, Isolation::Committed)?
-                != self.cluster.topics.ends(&topic, Isolation::Uncommitted)?
-            {
+            while let Some((partition, at, end)) = self.open_at(&topic)? {
                 if began.elapsed() > OPEN_WITHIN {
-                    return Err(Trouble::from(format!("{topic}: a transaction stays open")));
+                    let trouble = format!("{topic}/{partition}: a transaction stays open, at {at} of {end}");
+                    self.left_open = Some((topic, partition));
+                    return Err(Trouble::from(trouble));
                 }
                 self.pause(LOOK_EVERY * 4)?;
             }
         }
         Ok(())
+    }
+
+    /// The first partition of a topic with an open transaction: its number, where its readers stand, and its end.
+    fn open_at(&self, topic: &str) -> Result<Option<(usize, i64, i64)>, Trouble> {
+        let [committed, all] = [Isolation::Committed, Isolation::Uncommitted];
+        let (committed, all) = (self.cluster.topics.ends(topic, committed)?, self.cluster.topics.ends(topic, all)?);
+        let mut ends = committed.iter().zip(&all).enumerate();
+        let open = ends.find_map(|(partition, ((_, at), (_, end)))| (at != end).then_some((partition, *at, *end)));
+        Ok(open)
     }
 
     fn judge(
@@ -317,6 +329,9 @@ impl<'c> Round<'c> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("examples.txt"), examples.0.join("\n") + "\n")?;
         std::fs::write(folder.join("round.txt"), format!("{record:#?}\n"))?;
+        if let Some((topic, partition)) = &self.left_open {
+            self.cluster.keep_transaction(folder, topic, *partition)?;
+        }
         for name in std::fs::read_dir(self.stage.path())? {
             let path = name?.path();
             if path.extension().is_some_and(|extension| extension == "log") {
