@@ -32,8 +32,19 @@ impl Broker {
         if let Ok(address) = std::env::var("FENGHUO_TEST_BROKERS") {
             return Self { topics: Topics::new(&address).unwrap(), address, own: None };
         }
+        Self::with_settings("")
+    }
+
+    /// One of our own with these settings beside its own, KEY=VALUE with spaces between.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn with_settings(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let output = Command::new(script()).args(["start", "--dir"]).arg(folder.path()).output().unwrap();
+        let mut start = Command::new(script());
+        let output =
+            start.env("KAFKA_SETTINGS", settings).args(["start", "--dir"]).arg(folder.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let address = String::from_utf8(output.stdout).unwrap().trim().to_owned();
         Self { topics: Topics::new(&address).unwrap(), address, own: Some(folder) }

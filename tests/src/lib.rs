@@ -9,6 +9,7 @@
 pub mod broker;
 pub mod examples;
 pub mod expected;
+pub mod forged;
 pub mod house;
 pub mod night;
 pub mod processes;

@@ -4,14 +4,18 @@
 // Support functions fail the test that calls them, and say where.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use fenghuo_tests::broker::Broker;
+use fenghuo_tests::expected::{FromSignals, Replays};
 use fenghuo_tests::night::{Night, night};
 use fenghuo_tests::processes::{Member, fenghuo};
 use fenghuo_tests::topics::Stored;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 /// One of Kafka's own tools.
 fn tool(broker: &Broker, name: &str, arguments: &[&str]) -> String {
@@ -341,6 +345,56 @@ fn who_stands_by_takes_over_from_what_was_read_along() {
     stage.settle(&[&stays]);
     ended_well(vec![stays]);
     stage.check(&city);
+}
+
+/// Another program's transactions stand open in two of the four partitions of the dispatch topic, as one would that
+/// nobody ends: what stands behind them is published again where it can be seen, and whoever starts goes on.
+#[test]
+fn what_stands_behind_an_open_transaction_is_published_elsewhere() {
+    let broker = Broker::start();
+    let (city, records) = night();
+    let stage = Night::set(&broker, &city, "hidden");
+    let dispatch = stage.topic("dispatch");
+    let mut foreign = ClientConfig::new();
+    foreign.set("bootstrap.servers", &broker.address).set("transactional.id", "foreign");
+    let foreign: BaseProducer = foreign.set("transaction.timeout.ms", "900000").create().unwrap();
+    foreign.init_transactions(Duration::from_secs(30)).unwrap();
+    foreign.begin_transaction().unwrap();
+    for partition in [0, 2] {
+        foreign.send(BaseRecord::<[u8], [u8]>::to(&dispatch).partition(partition).payload(b"foreign")).unwrap();
+    }
+    foreign.flush(Duration::from_secs(30)).unwrap();
+    stage.produce(&records);
+    let first = stage.member("first");
+    stage.settle(&[&first]);
+    let made = FromSignals::of(&stage.stage, &broker.read(&stage.topic("signals")), Replays::Dropped);
+    let made = made.decisions.iter().filter(|made| made.decision.is_for_dispatch());
+    let mut made: Vec<String> = made.map(|made| made.decision.to_json()).collect();
+    let read = || broker.read(&dispatch).into_iter().map(|it| (String::from_utf8(it.bytes.clone()).unwrap(), it));
+    let seen = || read().map(|(decision, _)| decision).collect::<BTreeSet<_>>();
+    let is_hidden = |partition: i32| [0, 2].contains(&partition);
+    assert!(read().all(|(_, it)| !is_hidden(it.partition)), "nothing stands open");
+    let members = [first];
+    wait(&members, || seen().is_superset(&made.iter().cloned().collect()));
+    let log = members[0].log();
+    assert!(log.contains("ALARM: decisions were not read back"), "{log}");
+    ended_well(members.into());
+    // It begins behind the open transaction, and comes to its end.
+    let second = stage.member("second");
+    wait(std::slice::from_ref(&second), || second.log().matches("correlate_role: begun").count() == 4);
+    ended_well(vec![second]);
+
+    foreign.abort_transaction(Duration::from_secs(30)).unwrap();
+    let is_again = |(_, it): &(String, Stored)| it.headers.contains_key("repeated");
+    wait(&[], || read().filter(|it| !is_again(it)).count() == made.len());
+    let (again, once): (Vec<_>, Vec<_>) = read().partition(is_again);
+    assert!(!again.is_empty() && again.iter().all(|(_, it)| !is_hidden(it.partition)), "{again:?}");
+    let first_of = |again: &String| once.iter().any(|(once, it)| once == again && is_hidden(it.partition));
+    assert!(again.iter().all(|(decision, _)| first_of(decision)), "{again:?}");
+    let mut once: Vec<String> = once.into_iter().map(|(decision, _)| decision).collect();
+    once.sort_unstable();
+    made.sort_unstable();
+    assert!(once == made, "{} decisions were published, {} made", once.len(), made.len());
 }
 
 /// A static member that dies and comes back within the session's time: nothing is moved from the other.

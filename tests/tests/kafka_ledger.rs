@@ -34,8 +34,10 @@ use fenghuo_engine::correlate_role::standby::follower::Follower;
 use fenghuo_engine::correlate_role::tails::Tails;
 use fenghuo_engine::events::{Answering, Event, Noted, TopicPartition};
 use fenghuo_engine::kafka::{EventConsumer, consumer, ends_reader};
+use fenghuo_tests::forged::Forger;
 use fenghuo_tests::processes::fenghuo;
 use fenghuo_tests::stage::own_topics;
+use fenghuo_tests::topics::{Isolation, Topics};
 use ledger::{Faults, MemoryLedger};
 use random::Random;
 use rdkafka::ClientConfig;
@@ -119,6 +121,7 @@ fn transaction(random: &mut Random, number: usize, is_to_fail: bool) -> Transact
             key: Some(id.clone().into_bytes()),
             payload,
             headers: vec![("ce_id".into(), id.into())],
+            aside: 0,
         }
     };
     let mut messages: Vec<_> = (0..random.between(0, 5)).map(|place| message(random, place, 0)).collect();
@@ -268,6 +271,7 @@ fn the_tail_is_whole_while_others_write() {
                 key: Some(id.clone().into_bytes()),
                 payload: vec![b'x'; 2_000],
                 headers: vec![("ce_id".into(), id.into())],
+                aside: 0,
             })
         };
         let messages: Vec<Arc<Message>> = (0..1_000).map(decision).collect();
@@ -303,6 +307,7 @@ fn the_tail_is_whole_while_others_write() {
             key: None,
             payload: Vec::new(),
             headers: vec![("ce_id".into(), format!("{number}/0").into())],
+            aside: 0,
         };
         expected.push(format!("{number}/0"));
         let messages = vec![Arc::new(one)];
@@ -310,4 +315,51 @@ fn the_tail_is_whole_while_others_write() {
     }
     let tail = kafka.ledger().together_with(&tails).tail(&Since { at_ms: 0, ends: None }).unwrap();
     assert!(expected.iter().all(|id| tail.iter().any(|seen| seen.id == *id)) && tail.len() == expected.len());
+}
+
+/// Brokers that died together have left transactions behind of which no coordinator knows, so that fencing their ids
+/// does not end them. Whoever begins ends them, and nothing of them is ever seen.
+#[test]
+fn what_hangs_of_our_own_is_ended() {
+    let real = fenghuo_tests::broker::Broker::with_settings("transaction.partition.verification.enable=false");
+    let kafka = OnKafka::begin(&real.address, "hanging");
+    let one = |text: &str| Transaction {
+        next_offset: 10,
+        messages: vec![Arc::new(Message {
+            target: Target::Dispatch,
+            key: None,
+            payload: text.as_bytes().to_vec(),
+            headers: vec![("ce_id".into(), text.to_owned().into())],
+            aside: 0,
+        })],
+        state: vec![(b"key".to_vec(), Some(text.as_bytes().to_vec()))],
+        mark: None,
+    };
+    let mut before = kafka.ledger();
+    before.fence().unwrap();
+    before.commit(&one("before")).unwrap();
+    let TopicPartition { topic, partition } = &kafka.partition;
+    let id = format!("{}.correlate.{topic}.{partition}.2", kafka.config.kafka.group);
+    let mut forger = Forger::of(&real.address, &id).unwrap();
+    let (dispatch, state) = (&kafka.config.topics.decisions.dispatch, &kafka.config.topics.state);
+    forger.write(state, *partition, b"key", b"hanging").unwrap();
+    (0..3).for_each(|place| forger.write(dispatch, place, b"hanging", b"hanging").unwrap());
+    let hidden = |topic: &str| {
+        let of = |isolation| Topics::new(&real.address).unwrap().ends(topic, isolation).unwrap();
+        of(Isolation::Committed).iter().zip(of(Isolation::Uncommitted)).filter(|(seen, all)| **seen != *all).count()
+    };
+    assert_eq!([hidden(state), hidden(dispatch)], [1, 3]);
+
+    let mut after = kafka.ledger();
+    after.fence().unwrap();
+    assert_eq!([hidden(state), hidden(dispatch)], [1, 3], "no coordinator knows of it");
+    let (_, records, tail) = read_back(&mut after);
+    assert_eq!([hidden(state), hidden(dispatch)], [0, 0]);
+    assert_eq!(records, StateRecords::from([(b"key".to_vec(), b"before".to_vec())]));
+    assert_eq!(tail, [("before".to_owned(), b"before".to_vec())]);
+    // Each id in its turn.
+    (0..4).for_each(|number| after.commit(&one(&format!("after {number}"))).unwrap());
+    let (_, records, tail) = read_back(&mut after);
+    assert_eq!(records, StateRecords::from([(b"key".to_vec(), b"after 3".to_vec())]));
+    assert_eq!(tail.len(), 5, "{tail:?}");
 }

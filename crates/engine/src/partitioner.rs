@@ -1,11 +1,12 @@
-//! Which partition of the signals topic a region has: Kafka's own partitioner, as all its clients agree on it.
+//! Which partition a key has: Kafka's own partitioner, as all its clients agree on it.
 //!
-//! Signals are keyed by region, and the producer's `murmur2_random` chooses the partition by the key alone.
+//! Signals are keyed by region, decisions by incident, and the producer's `murmur2_random` chooses the partition by the
+//! key alone.
 
 /// The partition of a key in a topic of `partitions` partitions.
 #[must_use]
-pub fn partition_of(key: &str, partitions: i32) -> i32 {
-    (murmur2(key.as_bytes()).cast_signed() & i32::MAX) % partitions.max(1)
+pub fn partition_of(key: impl AsRef<[u8]>, partitions: i32) -> i32 {
+    (murmur2(key.as_ref()).cast_signed() & i32::MAX) % partitions.max(1)
 }
 
 /// Murmur2 with Kafka's seed; all numbers wrap, bytes are taken in fours, little-endian.

@@ -88,8 +88,8 @@ impl Cluster {
         kafka(self.folder.path(), arguments)
     }
 
-    /// Keeps in `folder` what the brokers know of a transaction that is open on a partition: what Kafka's own tools say,
-    /// their logs, and the bytes of the partition and of the transactions' own topic.
+    /// Keeps in `folder` what the brokers know of a transaction that is open on a partition: what Kafka's own tools
+    /// say, their logs, and the bytes of the partition and of the transactions' own topic.
     ///
     /// # Errors
     /// It cannot be kept.

@@ -4,7 +4,8 @@
 //! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids
 //! in turn let the broker finish one transaction while the next is written; each still ends before the next begins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::calls::Calls;
+use super::hanging::{self, HANGING_AFTER};
 use super::ledger::{Committed, Ledger, Since, StateRecords, Transaction, Trouble, Visible};
 use super::mark;
 use super::standby::{Followed, Standby};
@@ -111,8 +113,35 @@ impl KafkaLedger {
         self.partition.partition
     }
 
+    /// Which of these partitions have a transaction open that stood there at the beginning and still does after `wait`;
+    /// what it hides.
+    fn still_open(
+        &self,
+        reader: &EventConsumer,
+        topic: &str,
+        partitions: &[(i32, i64)],
+        wait: Duration,
+    ) -> Result<BTreeMap<i32, RangeInclusive<i64>>, Trouble> {
+        let deadline = Instant::now() + wait;
+        let mut open = BTreeMap::new();
+        for (partition, _) in partitions {
+            let (_, high) = watermarks(&self.ends, topic, *partition)?;
+            // A partition's end for a read_committed reader is the beginning of the first open transaction.
+            let mut end = watermarks(reader, topic, *partition)?.1;
+            while end < high && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+                end = watermarks(reader, topic, *partition)?.1;
+            }
+            if end < high {
+                open.insert(*partition, end..=high);
+            }
+        }
+        Ok(open)
+    }
+
     /// Reads partitions of a topic from the offsets given to their ends as they are for a read_committed reader; `wait`
-    /// is for transactions that are open there now. With `is_whole`, one that stays open is an error.
+    /// is for transactions that are open there now, and what may hang of our own is ended ([`hanging`]). With
+    /// `is_whole`, one that stays open is an error.
     fn read_to_end(
         &mut self,
         topic: &str,
@@ -124,29 +153,26 @@ impl KafkaLedger {
             Some(reader) => reader,
             None => whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?,
         };
-        let deadline = Instant::now() + wait;
+        let mut open = self.still_open(&reader, topic, from, wait.min(HANGING_AFTER))?;
+        if !open.is_empty() {
+            let partitions: Vec<i32> = open.keys().copied().collect();
+            tracing::warn!(topic, ?partitions, "transactions stay open; ending what may hang of our own");
+            hanging::end(&self.producers, topic, &partitions)?;
+            open = self.still_open(&reader, topic, from, wait.saturating_sub(HANGING_AFTER))?;
+        }
+        if let (true, Some((partition, _))) = (is_whole, open.first_key_value()) {
+            tracing::error!(topic, partition, "ALARM: somebody's transaction stays open; nothing is decided meanwhile");
+            return Err(Trouble::Anew(format!(
+                "{topic}/{partition}: somebody's transaction stays open; if it does for minutes, no coordinator knows of \
+                 it: find and end it by Kafka's `kafka-transactions` (find-hanging, abort)"
+            )));
+        }
         let mut list = TopicPartitionList::new();
         // By their numbers: where somebody goes on writing, an end is reached more than once.
         let mut unread = BTreeSet::new();
         for (partition, offset) in from {
-            let (_, high) = watermarks(&self.ends, topic, *partition)?;
-            // A partition's end for a read_committed reader is the beginning of the first open transaction.
-            let mut end = watermarks(&reader, topic, *partition)?.1;
-            while end < high {
-                if Instant::now() >= deadline {
-                    if is_whole {
-                        return Err(Trouble::Anew(format!(
-                            "{topic}/{partition}: somebody's transaction stays open; if it does for minutes, no \
-                             coordinator knows of it: find and end it by Kafka's `kafka-transactions` (find-hanging, abort)"
-                        )));
-                    }
-                    break;
-                }
-                thread::sleep(Duration::from_millis(5));
-                end = watermarks(&reader, topic, *partition)?.1;
-            }
             // Behind an open transaction there is nothing for such a reader, not even an end to be reached.
-            if end < high && (end..=high).contains(offset) {
+            if open.get(partition).is_some_and(|hidden| hidden.contains(offset)) {
                 continue;
             }
             unread.insert(*partition);
@@ -177,6 +203,15 @@ impl KafkaLedger {
         // Where something went wrong, the next one finds the brokers anew.
         self.reader = Some(reader);
         Ok(())
+    }
+
+    /// How many partitions the dispatch topic has, if anything goes to another one than its key's own.
+    fn partitions_aside(&self, transaction: &Transaction) -> Result<Option<i32>, Trouble> {
+        if transaction.messages.iter().all(|message| message.aside == 0) {
+            return Ok(None);
+        }
+        let topic = &self.topics.decisions.dispatch;
+        partition_count(&self.ends, topic).map_err(|error| trouble(&error, topic))
     }
 
     /// All records of state of a partition, as [`Ledger::state`] gives those of one's own.
@@ -288,10 +323,12 @@ impl Ledger for KafkaLedger {
     fn commit(&mut self, transaction: &Transaction) -> Result<(), Trouble> {
         let turn = self.turn;
         self.turn = (turn + 1) % self.producers.len();
+        // Before the transaction's time runs.
+        let of_dispatch = self.partitions_aside(transaction)?;
         let producer = &self.producers[turn];
         producer.begin_transaction().map_err(|error| trouble(&error, "begin"))?;
         kill_points::pass("before-produce");
-        let deadline = writing::write(producer, &self.topics, self.number(), transaction)?;
+        let deadline = writing::write(producer, &self.topics, (self.number(), of_dispatch), transaction)?;
         kill_points::pass("after-produce");
         let mut offsets = TopicPartitionList::new();
         let next = Offset::Offset(transaction.next_offset);

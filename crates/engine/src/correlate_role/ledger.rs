@@ -40,6 +40,9 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// Its headers, in their order.
     pub headers: Vec<Header>,
+    /// How many partitions further than its key's own it goes: what nobody sees there is tried elsewhere.
+    #[serde(skip)]
+    pub aside: u32,
 }
 
 impl Message {
@@ -191,7 +194,7 @@ mod tests {
             let headers = vec![("ce_id".to_owned(), b"a/1".to_vec())];
             let before = OneByOne(Target::Watch, key.clone(), payload.clone(), headers);
             let headers = vec![("ce_id".into(), "a/1".into())];
-            let message = Message { target: Target::Watch, key, payload, headers };
+            let message = Message { target: Target::Watch, key, payload, headers, aside: 0 };
             let bytes = state::encode(state::RECORD_VERSION, &message);
             assert_eq!(bytes, state::encode(state::RECORD_VERSION, &before));
             assert_eq!(state::decode(b"k", &bytes), Ok(message));

@@ -7,6 +7,7 @@
 
 mod calls;
 pub mod counters;
+mod hanging;
 pub mod header;
 pub mod kafka_ledger;
 pub mod ledger;

@@ -2,8 +2,9 @@
 //!
 //! A transaction that took place and whose messages are not there would be a fault beyond the protocol. So every
 //! decision for dispatch stays in the state until it was read back; one that is not seen in time is published again,
-//! under the same id. The decisions of one transaction are one record, or as many as a broker's limit of a record asks
-//! for: in a storm they are thousands.
+//! under the same id and in another partition, for it may be the partition that its readers cannot read on: behind a
+//! transaction that nobody ends they see nothing new. The decisions of one transaction are one record, or as many as a
+//! broker's limit of a record asks for: in a storm they are thousands.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ struct Kept {
     is_inherited: bool,
     /// When it counts as overdue, on the caller's clock.
     due_ms: i64,
+    /// How often it was published again here.
+    again: u32,
     /// It stands there or behind, if that is known.
     ends: Option<Arc<Ends>>,
 }
@@ -74,7 +77,7 @@ impl Outbox {
         let bundle: Bundle = state::decode(key, value)?;
         let number = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(KEY)?.parse().ok()).unwrap_or(self.next);
         self.next = self.next.max(number + 1);
-        let kept = Kept { bundle, is_inherited: true, due_ms, ends: ends.cloned() };
+        let kept = Kept { bundle, is_inherited: true, due_ms, again: 0, ends: ends.cloned() };
         self.keep(number, kept);
         Ok(())
     }
@@ -100,7 +103,8 @@ impl Outbox {
     fn add_bundle(&mut self, messages: Vec<Arc<Message>>, due_ms: i64, ends: Option<&Arc<Ends>>) {
         let number = self.next;
         self.next += 1;
-        self.keep(number, Kept { bundle: Bundle { messages }, is_inherited: false, due_ms, ends: ends.cloned() });
+        let bundle = Bundle { messages };
+        self.keep(number, Kept { bundle, is_inherited: false, due_ms, again: 0, ends: ends.cloned() });
         self.touched.push(number);
     }
 
@@ -144,7 +148,7 @@ impl Outbox {
     }
 
     /// Decisions that should have been seen by now, marked as repeated, those first that are due for longest and as
-    /// many as go together; they are due again at `due_again_ms`.
+    /// many as go together; they are due again at `due_again_ms`, and go one partition further each time.
     pub fn overdue(&mut self, now_ms: i64, due_again_ms: i64) -> Vec<Arc<Message>> {
         let mut late: Vec<_> = self.bundles.iter_mut().filter(|(_, kept)| kept.due_ms <= now_ms).collect();
         late.sort_by_key(|(_, kept)| kept.due_ms);
@@ -155,13 +159,16 @@ impl Outbox {
                 break;
             }
             kept.due_ms = due_again_ms;
+            kept.again = kept.again.wrapping_add(1);
             // From now on the record holds only what is published with it.
             kept.is_inherited = false;
             self.touched.push(*number);
-            messages.extend(kept.bundle.messages.iter().cloned());
-        }
-        for message in &mut messages {
-            Arc::make_mut(message).headers.push((REPEATED.into(), "true".into()));
+            messages.extend(kept.bundle.messages.iter().map(|message| {
+                let mut again = Message::clone(message);
+                again.headers.push((REPEATED.into(), "true".into()));
+                again.aside = kept.again;
+                Arc::new(again)
+            }));
         }
         messages
     }
@@ -235,6 +242,7 @@ mod tests {
                 key: None,
                 payload: vec![b'x'; 3_000],
                 headers: vec![("ce_id".into(), format!("i/{number}").into())],
+                aside: 0,
             })
         };
         let mut outbox = Outbox::default();
@@ -250,7 +258,7 @@ mod tests {
 
     fn message(id: &str) -> Arc<Message> {
         let headers = vec![("ce_id".into(), id.to_owned().into())];
-        Arc::new(Message { target: Target::Dispatch, key: None, payload: id.as_bytes().to_vec(), headers })
+        Arc::new(Message { target: Target::Dispatch, key: None, payload: id.as_bytes().to_vec(), headers, aside: 0 })
     }
 
     fn visible(id: &str) -> Visible {
@@ -279,7 +287,7 @@ mod tests {
         let late = outbox.overdue(5, 9);
         assert_eq!(late.iter().map(|message| id_of(message)).collect::<Vec<_>>(), ["b/1"]);
         assert_eq!(late[0].header(REPEATED), Some("true"));
-        assert_eq!(outbox.next_due_ms(), Some(9));
+        assert_eq!((late[0].aside, outbox.next_due_ms()), (1, Some(9)), "in another partition");
         outbox.due_at(11);
         assert!(outbox.overdue(10, 12).is_empty() && outbox.next_due_ms() == Some(11));
         // What is published again is alone in the record from then on.
@@ -297,6 +305,7 @@ mod tests {
         taken_over.add(vec![message("c/1")], 8, None);
         assert_ne!(changes(&mut taken_over)[0].0, *key);
 
+        assert_eq!(outbox.overdue(11, 12)[0].aside, 2, "and then in the one after that");
         outbox.seen(&visible("b/1"));
         assert_eq!(changes(&mut outbox), [(key.clone(), None)]);
         assert!(outbox.is_empty());

@@ -380,6 +380,7 @@ impl Shard {
             key: record.key.map(<[u8]>::to_vec),
             payload: record.payload.to_vec(),
             headers: headers.to_vec(),
+            aside: 0,
         });
     }
 
@@ -499,5 +500,6 @@ fn message_of(decision: &Decision, published_at_ms: i64) -> Message {
         key: Some(key_of(decision).as_bytes().to_vec()),
         payload: decision.to_json_bytes(),
         headers: headers.into_iter().map(|(name, text)| (name.into(), text)).collect(),
+        aside: 0,
     }
 }

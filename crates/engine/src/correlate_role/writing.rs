@@ -17,6 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use super::kafka_ledger::{STEP_WAIT, trouble};
 use super::ledger::{self, Message, Target, Transaction, Trouble};
 use crate::config::Topics;
+use crate::partitioner::partition_of;
 
 /// A portion of state, which goes to one partition: below the limit of a request (`crate::kafka`).
 const STATE_BYTES: usize = 350_000;
@@ -51,18 +52,19 @@ impl ProducerContext for GivenUp {
 pub type TransactionalProducer = BaseProducer<GivenUp>;
 
 /// Hands over what a transaction of a partition writes, the last portion without waiting for it; until when all of it
-/// has to have arrived.
+/// has to have arrived. Where a decision goes aside, `of_dispatch` says how many partitions the dispatch topic has.
 ///
 /// # Errors
 /// The client does not take it, or what it took did not arrive.
 pub fn write(
     producer: &TransactionalProducer,
     topics: &Topics,
-    partition: i32,
+    (partition, of_dispatch): (i32, Option<i32>),
     transaction: &Transaction,
 ) -> Result<Instant, Trouble> {
     let deadline = Instant::now() + WRITE_WAIT;
-    let mut messages = transaction.messages.iter().map(|message| Outgoing::of_message(message, topics)).peekable();
+    let messages = transaction.messages.iter();
+    let mut messages = messages.map(|message| Outgoing::of_message(message, topics, of_dispatch)).peekable();
     let state = transaction.state.iter();
     let mut state = state.map(|(key, value)| Outgoing::of_state(key, value.as_deref(), topics, partition)).peekable();
     loop {
@@ -130,6 +132,13 @@ fn look(producer: &TransactionalProducer, began: Instant) {
     thread::sleep((began.elapsed() / LATER_BY).clamp(LOOK_EVERY, LATEST_BY));
 }
 
+/// The partition that lies so many further than a key's own.
+fn aside_of(key: &[u8], aside: u32, count: i32) -> i32 {
+    let count = count.max(1);
+    let further = i32::try_from(aside % count.unsigned_abs()).unwrap_or(0);
+    (partition_of(key, count) + further) % count
+}
+
 /// A record on its way to a producer.
 struct Outgoing<'m> {
     topic: &'m str,
@@ -140,14 +149,17 @@ struct Outgoing<'m> {
 }
 
 impl<'m> Outgoing<'m> {
-    fn of_message(message: &'m Message, topics: &'m Topics) -> Self {
+    fn of_message(message: &'m Message, topics: &'m Topics, of_dispatch: Option<i32>) -> Self {
         let topic = match message.target {
             Target::Dispatch => &topics.decisions.dispatch,
             Target::Watch => &topics.decisions.watch,
             Target::DeadLetter => &topics.dead_letter,
         };
-        let Message { key, payload, headers, .. } = message;
-        Self { topic, partition: None, key: key.as_deref(), payload: Some(payload), headers }
+        let Message { key, payload, headers, aside, .. } = message;
+        let key = key.as_deref();
+        let of_dispatch = of_dispatch.filter(|_| message.target == Target::Dispatch && *aside > 0);
+        let partition = of_dispatch.map(|count| aside_of(key.unwrap_or_default(), *aside, count));
+        Self { topic, partition, key, payload: Some(payload), headers }
     }
 
     fn of_state(key: &'m [u8], value: Option<&'m [u8]>, topics: &'m Topics, partition: i32) -> Self {

@@ -17,6 +17,9 @@ pub const TRANSACTION_TIMEOUT_MS: i64 = 10_000;
 /// No record is larger, bytes.
 pub const LARGEST_BYTES: usize = 8_388_608;
 
+/// The dispatch topic has so many partitions, which readers see as one log.
+const DISPATCH_PARTITIONS: u32 = 3;
+
 /// A log that transactions write to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogName {
@@ -43,6 +46,8 @@ pub struct Record {
     pub headers: Vec<Header>,
     /// When its writer wrote it, by the writer's clock.
     pub timestamp_ms: i64,
+    /// How many partitions further than its key's own it stands.
+    pub aside: u32,
 }
 
 impl Record {
@@ -82,7 +87,7 @@ struct Stored {
     transaction: u64,
     /// Whether it was committed, once its marker is there.
     outcome: Option<bool>,
-    /// The broker lost it although it was acknowledged: no reader ever sees it.
+    /// The broker lost it although it was acknowledged, or hides it: no reader ever sees it.
     is_lost: bool,
     record: Record,
 }
@@ -138,6 +143,9 @@ pub struct Broker {
     pub now_ms: i64,
     /// How many of 1,000 decisions for dispatch the broker loses after it acknowledged them.
     pub loses: i64,
+    /// Whether a transaction that nobody ends stands in the partition of the dispatch topic to which decisions go by
+    /// their keys, and hides what comes behind it.
+    pub hides: bool,
 }
 
 impl Broker {
@@ -179,7 +187,8 @@ impl Broker {
             }
             Request::Produce(log, record) => {
                 let transaction = self.touch(id, log).transaction;
-                let is_lost = log == LogName::Dispatch && random.between(0, 999) < self.loses;
+                let is_hidden = self.hides && record.aside % DISPATCH_PARTITIONS == 0;
+                let is_lost = log == LogName::Dispatch && (random.between(0, 999) < self.loses || is_hidden);
                 let stored = Stored { transaction, outcome: None, is_lost, record };
                 self.logs.entry(log).or_default().push(stored);
             }
@@ -343,7 +352,7 @@ impl Broker {
         true
     }
 
-    /// Decisions for dispatch that were committed and that the broker lost.
+    /// Decisions for dispatch that were committed and that the broker lost or hides.
     pub fn lost(&self) -> impl Iterator<Item = &Record> {
         let stored = self.logs.get(&LogName::Dispatch).into_iter().flatten();
         stored.filter(|stored| stored.is_lost && stored.outcome == Some(true)).map(|stored| &stored.record)

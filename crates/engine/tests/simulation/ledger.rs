@@ -162,12 +162,12 @@ impl MemoryLedger {
                 Target::Watch => LogName::Watch,
                 Target::DeadLetter => LogName::DeadLetter,
             };
-            let Message { key, payload, headers, .. } = message.clone();
-            Request::Produce(log, Record { key, value: Some(payload), headers, timestamp_ms })
+            let Message { key, payload, headers, aside, .. } = message.clone();
+            Request::Produce(log, Record { key, value: Some(payload), headers, timestamp_ms, aside })
         };
         let state = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
             let (key, value) = (Some(key.clone()), value.clone());
-            Request::Produce(LogName::State, Record { key, value, headers: Vec::new(), timestamp_ms })
+            Request::Produce(LogName::State, Record { key, value, headers: Vec::new(), timestamp_ms, aside: 0 })
         };
         let mut requests = vec![Request::Begin];
         requests.extend(transaction.messages.iter().map(|shared| message(shared)));

@@ -16,6 +16,7 @@ pub struct Coverage {
     too_much: u64,
     gaps: u64,
     lost: u64,
+    hidden: u64,
     lost_state: u64,
 }
 
@@ -30,6 +31,7 @@ impl Coverage {
             too_much: round.ground.too_much,
             gaps: round.ground.gaps.len() as u64,
             lost: round.ground.broker.borrow().lost().count() as u64,
+            hidden: u64::from(round.ground.broker.borrow().hides),
             lost_state: round.lost_state,
         }
     }
@@ -43,6 +45,7 @@ impl Coverage {
         self.too_much += other.too_much;
         self.gaps += other.gaps;
         self.lost += other.lost;
+        self.hidden += other.hidden;
         self.lost_state += other.lost_state;
     }
 
@@ -62,6 +65,7 @@ impl Coverage {
             ("transactions that were too much for a slow broker", self.too_much),
             ("gaps", self.gaps),
             ("decisions that the broker lost", self.lost),
+            ("transactions that nobody ended", self.hidden),
             ("transactions that the state topic lost", self.lost_state),
         ];
         all.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
@@ -70,7 +74,7 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counters, begun, from_mark, from_standby, too_much, gaps, lost, lost_state } = self;
+        let Self { counters, begun, from_mark, from_standby, too_much, gaps, lost, hidden, lost_state } = self;
         let Counters {
             records, replayed, decisions, dispatched, published_again, already_visible, transactions, ..
         } = counters;
@@ -84,6 +88,7 @@ impl fmt::Display for Coverage {
             "  {decisions} decisions, {dispatched} for dispatch; again {published_again}, visible already {already_visible}"
         )?;
         writeln!(f, "  too much for a slow broker: {too_much} transactions")?;
-        write!(f, "  lost by the broker: {lost} decisions, {lost_state} transactions of state; {gaps} gaps")
+        writeln!(f, "  lost by the broker: {lost} decisions, {lost_state} transactions of state; {gaps} gaps")?;
+        write!(f, "  behind a transaction that nobody ended: decisions of {hidden} rounds")
     }
 }

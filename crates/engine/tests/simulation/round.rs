@@ -38,6 +38,8 @@ struct Weather {
     loses_state: i64,
     /// How many messages of a transaction arrive in time.
     narrow: Option<usize>,
+    /// From some time on, decisions stand behind a transaction that nobody ends.
+    hides: i64,
 }
 
 impl Weather {
@@ -58,6 +60,7 @@ impl Weather {
             gap: often(10, 15),
             loses_state: often(15, 15),
             narrow: usize::try_from(often(20, 60)).ok().filter(|narrow| *narrow > 0).map(|narrow| narrow + 5),
+            hides: often(10, 30),
         };
         // What was decided twice cannot be compared with what was read once.
         let gap = if weather.loses_state > 0 { 0 } else { weather.gap };
@@ -175,7 +178,7 @@ impl Round<'_> {
     }
 
     fn misfortune(&mut self) {
-        let Weather { dies, moves, is_taken, neighbour, gap, loses_state, .. } = self.weather;
+        let Weather { dies, moves, is_taken, neighbour, gap, loses_state, hides, .. } = self.weather;
         if self.happens(dies) {
             let member = self.holder;
             self.members[member].die(&mut self.ground);
@@ -208,6 +211,10 @@ impl Round<'_> {
             drop(broker);
             self.lost_state += u64::from(is_lost);
             self.ground.tell(|| format!("all die; the state's last transaction is lost: {is_lost}"));
+        }
+        if self.happens(hides) && !self.ground.broker.borrow().hides {
+            self.ground.broker.borrow_mut().hides = true;
+            self.ground.tell(|| "a transaction that nobody ends hides what comes behind it".to_owned());
         }
         self.awaken();
     }
@@ -279,6 +286,7 @@ impl Round<'_> {
             value: Some(b"{}".to_vec()),
             headers: vec![("ce_id".into(), "neighbour/1".into())],
             timestamp_ms: 0,
+            aside: 0,
         };
         let requests = if self.has_open_neighbour {
             vec![Request::Commit]
