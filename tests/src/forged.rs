@@ -1,8 +1,8 @@
 //! A transaction that hangs, forged: written by frames of our own, of which no coordinator hears.
 //!
-//! No client does this; brokers that died together have left such ones behind. The frames are those of Kafka's protocol
-//! guide: `InitProducerId` 1, `Produce` 3, record batches of version 2. A broker takes them only with
-//! `transaction.partition.verification.enable=false`, for it would ask the coordinator.
+//! No client does this; brokers that died together have left such ones behind. The frames are those of Kafka's
+//! protocol guide: `InitProducerId` 1, `Produce` 3, `TxnOffsetCommit` 0, record batches of version 2. A broker takes
+//! them only with `transaction.partition.verification.enable=false`, for it would ask the coordinator.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,6 +11,7 @@ use crate::trouble::Trouble;
 
 const PRODUCE: i16 = 0;
 const INIT_PRODUCER_ID: i16 = 22;
+const TXN_OFFSET_COMMIT: i16 = 28;
 
 /// The producer that stands behind a transactional id.
 pub struct Forger {
@@ -37,12 +38,18 @@ impl Forger {
         Ok(forger)
     }
 
-    /// Writes a record as part of a transaction that was never begun.
+    /// Writes a record, a decision of that id, as part of a transaction that was never begun.
     ///
     /// # Errors
     /// The broker refuses.
-    pub fn write(&mut self, topic: &str, partition: i32, key: &[u8], value: &[u8]) -> Result<(), Trouble> {
-        let batch = self.batch(key, value);
+    pub fn write(
+        &mut self,
+        (topic, partition): (&str, i32),
+        key: &[u8],
+        value: &[u8],
+        id: &str,
+    ) -> Result<(), Trouble> {
+        let batch = self.batch(key, value, id);
         let mut body = string(&self.id);
         body.extend((-1_i16).to_be_bytes());
         body.extend(30_000_i32.to_be_bytes());
@@ -57,14 +64,37 @@ impl Forger {
         require(&answer, 4 + 2 + topic.len() + 4 + 4)
     }
 
-    fn batch(&self, key: &[u8], value: &[u8]) -> Vec<u8> {
+    /// Commits an offset of a group as part of a transaction that was never begun.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn commit_offset(&mut self, group: &str, (topic, partition): (&str, i32), offset: i64) -> Result<(), Trouble> {
+        let mut body = [string(&self.id), string(group)].concat();
+        body.extend(self.producer.to_be_bytes());
+        body.extend(self.epoch.to_be_bytes());
+        body.extend(1_i32.to_be_bytes());
+        body.extend(string(topic));
+        body.extend(1_i32.to_be_bytes());
+        body.extend(partition.to_be_bytes());
+        body.extend(offset.to_be_bytes());
+        body.extend(string(""));
+        let answer = self.ask(TXN_OFFSET_COMMIT, 0, &body)?;
+        // Throttle time, one topic with its name, one partition, its number, its error.
+        require(&answer, 4 + 4 + 2 + topic.len() + 4 + 4)
+    }
+
+    fn batch(&self, key: &[u8], value: &[u8], id: &str) -> Vec<u8> {
         const TRANSACTIONAL: i16 = 0x10;
         let mut record = vec![0, 0, 0];
         for bytes in [key, value] {
             record.extend(varint(length(bytes)));
             record.extend(bytes);
         }
-        record.push(0);
+        record.extend(varint(1));
+        for bytes in [b"ce_id", id.as_bytes()] {
+            record.extend(varint(length(bytes)));
+            record.extend(bytes);
+        }
         let mut signed = TRANSACTIONAL.to_be_bytes().to_vec();
         signed.extend(0_i32.to_be_bytes());
         let now_ms = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis());

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fenghuo_engine::Config;
+use fenghuo_engine::correlate_role::header;
 use fenghuo_engine::correlate_role::kafka_ledger::KafkaLedger;
 use fenghuo_engine::correlate_role::ledger::{
     Committed, Ends, Ledger, Mark, Message, Since, StateRecords, Target, Transaction, Trouble,
@@ -317,49 +318,112 @@ fn the_tail_is_whole_while_others_write() {
     assert!(expected.iter().all(|id| tail.iter().any(|seen| seen.id == *id)) && tail.len() == expected.len());
 }
 
+/// A broker on which transactions can be forged, and a ledger that has written one.
+struct Forged {
+    kafka: OnKafka,
+    before: KafkaLedger,
+    topics: Topics,
+    broker: fenghuo_tests::broker::Broker,
+}
+
+impl Forged {
+    fn begin(test: &str) -> Self {
+        let unverified = "transaction.partition.verification.enable=false";
+        let broker = fenghuo_tests::broker::Broker::with_settings(unverified);
+        let kafka = OnKafka::begin(&broker.address, test);
+        let mut before = kafka.ledger();
+        before.fence().unwrap();
+        before.commit(&one("before")).unwrap();
+        let topics = Topics::new(&broker.address).unwrap();
+        Self { kafka, before, topics, broker }
+    }
+
+    /// Whoever has this one of the ids of the ledger's partition.
+    fn forger(&self, number: usize) -> Forger {
+        let TopicPartition { topic, partition } = &self.kafka.partition;
+        let id = format!("{}.correlate.{topic}.{partition}.{number}", self.kafka.config.kafka.group);
+        Forger::of(&self.broker.address, &id).unwrap()
+    }
+
+    /// From now on the broker asks the coordinator, as by default.
+    fn verify(&self) {
+        let verified = "transaction.partition.verification.enable=true";
+        let mut tool = std::process::Command::new(fenghuo_tests::broker::script());
+        tool.args(["tool", "configs", "--bootstrap-server", &self.broker.address, "--alter", "--entity-type"]);
+        let output = tool.args(["brokers", "--entity-default", "--add-config", verified]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// In how many partitions of a topic a transaction stands open.
+    fn open(&self, topic: &str) -> usize {
+        let [seen, all] = [Isolation::Committed, Isolation::Uncommitted].map(|of| self.topics.ends(topic, of).unwrap());
+        seen.iter().zip(&all).filter(|(seen, all)| seen != all).count()
+    }
+}
+
+/// A decision and a record of state, and the record that every transaction writes.
+fn one(text: &str) -> Transaction {
+    let bytes = text.as_bytes();
+    let message = Message {
+        target: Target::Dispatch,
+        key: None,
+        payload: bytes.to_vec(),
+        headers: vec![("ce_id".into(), text.to_owned().into())],
+        aside: 0,
+    };
+    let state = [&b"key"[..], header::KEY].map(|key| (key.to_vec(), Some(bytes.to_vec())));
+    Transaction { next_offset: 10, messages: vec![Arc::new(message)], state: state.to_vec(), mark: None }
+}
+
+/// What [`one`] leaves behind.
+fn state_of(text: &str) -> StateRecords {
+    StateRecords::from([&b"key"[..], header::KEY].map(|key| (key.to_vec(), text.as_bytes().to_vec())))
+}
+
 /// Brokers that died together have left transactions behind of which no coordinator knows, so that fencing their ids
 /// does not end them. Whoever begins ends them, and nothing of them is ever seen.
 #[test]
 fn what_hangs_of_our_own_is_ended() {
-    let real = fenghuo_tests::broker::Broker::with_settings("transaction.partition.verification.enable=false");
-    let kafka = OnKafka::begin(&real.address, "hanging");
-    let one = |text: &str| Transaction {
-        next_offset: 10,
-        messages: vec![Arc::new(Message {
-            target: Target::Dispatch,
-            key: None,
-            payload: text.as_bytes().to_vec(),
-            headers: vec![("ce_id".into(), text.to_owned().into())],
-            aside: 0,
-        })],
-        state: vec![(b"key".to_vec(), Some(text.as_bytes().to_vec()))],
-        mark: None,
-    };
-    let mut before = kafka.ledger();
-    before.fence().unwrap();
-    before.commit(&one("before")).unwrap();
-    let TopicPartition { topic, partition } = &kafka.partition;
-    let id = format!("{}.correlate.{topic}.{partition}.2", kafka.config.kafka.group);
-    let mut forger = Forger::of(&real.address, &id).unwrap();
-    let (dispatch, state) = (&kafka.config.topics.decisions.dispatch, &kafka.config.topics.state);
-    forger.write(state, *partition, b"key", b"hanging").unwrap();
-    (0..3).for_each(|place| forger.write(dispatch, place, b"hanging", b"hanging").unwrap());
-    let hidden = |topic: &str| {
-        let of = |isolation| Topics::new(&real.address).unwrap().ends(topic, isolation).unwrap();
-        of(Isolation::Committed).iter().zip(of(Isolation::Uncommitted)).filter(|(seen, all)| **seen != *all).count()
-    };
-    assert_eq!([hidden(state), hidden(dispatch)], [1, 3]);
+    let mut forged = Forged::begin("hanging");
+    let config = forged.kafka.config.clone();
+    let (dispatch, state) = (&config.topics.decisions.dispatch, &config.topics.state);
+    let TopicPartition { topic, partition } = forged.kafka.partition.clone();
+    let mut forger = forged.forger(2);
+    forger.write((state, partition), header::KEY, b"hanging", "hanging").unwrap();
+    (0..3).for_each(|place| forger.write((dispatch, place), b"hanging", b"hanging", "hanging").unwrap());
+    forger.commit_offset(&format!("{}.correlate", config.kafka.group), (&topic, partition), 77).unwrap();
+    assert_eq!([forged.open(state), forged.open(dispatch)], [1, 3]);
+    forged.verify();
 
-    let mut after = kafka.ledger();
+    let mut after = forged.kafka.ledger();
     after.fence().unwrap();
-    assert_eq!([hidden(state), hidden(dispatch)], [1, 3], "no coordinator knows of it");
-    let (_, records, tail) = read_back(&mut after);
-    assert_eq!([hidden(state), hidden(dispatch)], [0, 0]);
-    assert_eq!(records, StateRecords::from([(b"key".to_vec(), b"before".to_vec())]));
+    assert_eq!([forged.open(state), forged.open(dispatch)], [1, 3], "no coordinator knows of it");
+    let (committed, records, tail) = read_back(&mut after);
+    assert_eq!(committed, Some(Committed { next_offset: 10, mark: None }));
+    assert_eq!(records, state_of("before"));
     assert_eq!(tail, [("before".to_owned(), b"before".to_vec())]);
+    assert_eq!([forged.open(state), forged.open(dispatch)], [0, 0]);
     // Each id in its turn.
     (0..4).for_each(|number| after.commit(&one(&format!("after {number}"))).unwrap());
     let (_, records, tail) = read_back(&mut after);
-    assert_eq!(records, StateRecords::from([(b"key".to_vec(), b"after 3".to_vec())]));
-    assert_eq!(tail.len(), 5, "{tail:?}");
+    assert_eq!(records, state_of("after 3"));
+    let seen: Vec<&str> = tail.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(seen, ["after 0", "after 1", "after 2", "after 3", "before"]);
+    assert!(is_anew(&forged.before.commit(&one("late"))), "its ids were taken");
+}
+
+/// What hangs on the state, and has others behind it, took place: it is not ended, and somebody has to look.
+#[test]
+fn what_others_rest_on_is_not_ended() {
+    let mut forged = Forged::begin("followed");
+    let state = forged.kafka.config.topics.state.clone();
+    let partition = forged.kafka.partition.partition;
+    forged.forger(2).write((&state, partition), header::KEY, b"hanging", "hanging").unwrap();
+    // By the next id.
+    forged.before.commit(&one("behind")).unwrap();
+    let mut after = forged.kafka.ledger();
+    after.fence().unwrap();
+    let refused = after.state().unwrap_err();
+    assert!(matches!(&refused, Trouble::Open(reason) if reason.contains("took place")), "{refused}");
+    assert_eq!(forged.open(&state), 1);
 }

@@ -157,7 +157,16 @@ pub fn group_reader(kafka: &Kafka, role: &str) -> Result<EventConsumer, Failure>
 /// # Errors
 /// A property that librdkafka does not know.
 pub fn whole_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
-    to_ends(kafka, &[("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "5")], "earliest")
+    let defaults = [("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "5")];
+    to_ends(kafka, &defaults, ("earliest", "read_committed"))
+}
+
+/// The same, which sees records of open and aborted transactions too.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn uncommitted_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
+    to_ends(kafka, &[("fetch.wait.max.ms", "10")], ("earliest", "read_uncommitted"))
 }
 
 /// A reader that goes on at the ends of logs; it is in no hurry, and says when what it is to read next is not there.
@@ -167,12 +176,16 @@ pub fn whole_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
 pub fn following_reader(kafka: &Kafka) -> Result<EventConsumer, Failure> {
     let unhurried =
         [("fetch.wait.max.ms", "500"), ("fetch.min.bytes", "65536"), ("queued.max.messages.kbytes", "8192")];
-    to_ends(kafka, &unhurried, "error")
+    to_ends(kafka, &unhurried, ("error", "read_committed"))
 }
 
-fn to_ends(kafka: &Kafka, defaults: &[(&str, &str)], reset: &str) -> Result<EventConsumer, Failure> {
+fn to_ends(
+    kafka: &Kafka,
+    defaults: &[(&str, &str)],
+    (reset, isolation): (&str, &str),
+) -> Result<EventConsumer, Failure> {
     let mut config = client(kafka, "reader", defaults);
-    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("isolation.level", isolation);
     config.set("auto.offset.reset", reset).set("allow.auto.create.topics", "false");
     config.set("enable.partition.eof", "true").set("check.crcs", "true");
     config.set("group.id", format!("{}.reader", kafka.group));

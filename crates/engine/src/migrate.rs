@@ -121,7 +121,7 @@ fn failure_of(config: &Config, trouble: &Trouble) -> Failure {
     match trouble {
         Trouble::Refused(_) => Failure::Refused { brokers, reason },
         Trouble::Anew(_) => Failure::Client { role: "migrate", reason },
-        Trouble::Gap { .. } | Trouble::Unusable(_) => Failure::of_configuration("migrate", reason),
+        Trouble::Gap { .. } | Trouble::Open(_) | Trouble::Unusable(_) => Failure::of_configuration("migrate", reason),
     }
 }
 

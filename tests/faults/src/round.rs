@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -332,12 +332,30 @@ impl<'c> Round<'c> {
         if let Some((topic, partition)) = &self.left_open {
             self.cluster.keep_transaction(folder, topic, *partition)?;
         }
-        for name in std::fs::read_dir(self.stage.path())? {
-            let path = name?.path();
+        for path in self.logs()? {
+            std::fs::copy(&path, folder.join(path.file_name().unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+
+    fn logs(&self) -> Result<Vec<PathBuf>, Trouble> {
+        let mut logs = Vec::new();
+        for found in std::fs::read_dir(self.stage.path())? {
+            let path = found?.path();
             if path.extension().is_some_and(|extension| extension == "log") {
-                std::fs::copy(&path, folder.join(path.file_name().unwrap_or_default()))?;
+                logs.push(path);
             }
         }
+        Ok(logs)
+    }
+
+    /// Notes how often a member that began found transactions that did not end by themselves.
+    fn note_hanging(&mut self) -> Result<(), Trouble> {
+        let mut found = 0;
+        for path in self.logs()? {
+            found += std::fs::read_to_string(path)?.matches("ending what may hang").count();
+        }
+        self.notes.extend((found > 0).then(|| format!("{found} times transactions stood open")));
         Ok(())
     }
 
@@ -439,6 +457,7 @@ fn carry(
     let struck = struck?;
     round.settle()?;
     round.crew.end_all()?;
+    round.note_hanging()?;
     round.close_transactions()?;
     record.verdict = round.judge((city, run.replays), fault.leaves_counters(), examples)?;
     let complaints = record.verdict.complaints();

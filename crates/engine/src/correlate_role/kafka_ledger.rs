@@ -4,21 +4,21 @@
 //! `init_transactions` ends what we left open, and from then on the broker takes nothing of ours any more. Several ids
 //! in turn let the broker finish one transaction while the next is written; each still ends before the next begins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::calls::Calls;
-use super::hanging::{self, HANGING_AFTER};
+use super::hanging::{self, HANGING_AFTER, Hidden};
 use super::ledger::{Committed, Ledger, Since, StateRecords, Transaction, Trouble, Visible};
 use super::mark;
 use super::standby::{Followed, Standby};
@@ -113,30 +113,40 @@ impl KafkaLedger {
         self.partition.partition
     }
 
-    /// Which of these partitions have a transaction open that stood there at the beginning and still does after `wait`;
-    /// what it hides.
-    fn still_open(
+    /// What is hidden in these partitions by transactions that stay open, after what may hang of our own was ended
+    /// ([`hanging`]); `wait` is for them to end, `is_state` says that all of it is our own.
+    fn hidden(
         &self,
         reader: &EventConsumer,
         topic: &str,
-        partitions: &[(i32, i64)],
-        wait: Duration,
-    ) -> Result<BTreeMap<i32, RangeInclusive<i64>>, Trouble> {
-        let deadline = Instant::now() + wait;
-        let mut open = BTreeMap::new();
-        for (partition, _) in partitions {
-            let (_, high) = watermarks(&self.ends, topic, *partition)?;
-            // A partition's end for a read_committed reader is the beginning of the first open transaction.
-            let mut end = watermarks(reader, topic, *partition)?.1;
-            while end < high && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(5));
-                end = watermarks(reader, topic, *partition)?.1;
-            }
-            if end < high {
-                open.insert(*partition, end..=high);
+        partitions: &[i32],
+        (wait, is_state): (Duration, bool),
+    ) -> Result<Hidden, Trouble> {
+        let look = |partitions, wait| hanging::look((reader, &self.ends), topic, partitions, wait);
+        let first = look(partitions.to_vec(), Duration::ZERO)?;
+        if first.is_empty() {
+            return Ok(first);
+        }
+        let open = look(first.keys().copied().collect(), HANGING_AFTER.min(wait))?;
+        let stands = |(partition, span): &(&i32, &RangeInclusive<i64>)| {
+            first.get(partition).is_some_and(|first| first.start() == span.start())
+        };
+        let hanging: Vec<i32> = open.iter().filter(stands).map(|(partition, _)| *partition).collect();
+        for (partition, span) in open.iter().filter(|_| is_state) {
+            if hanging::is_followed(&self.kafka, topic, *partition, span)? {
+                return Err(Trouble::Open(format!(
+                    "{topic}/{partition}: a transaction that took place was not ended at {}, and others rest on it: what \
+                     it remembers is lost when it is aborted by Kafka's `kafka-transactions` (find-hanging, abort)",
+                    span.start()
+                )));
             }
         }
-        Ok(open)
+        let hanging = hanging::healthy(&self.ends, topic, &hanging)?;
+        if !hanging.is_empty() {
+            tracing::warn!(topic, ?hanging, "transactions stand open; ending what may hang of our own");
+            hanging::end(&self.producers, topic, &hanging)?;
+        }
+        look(open.keys().copied().collect(), wait.saturating_sub(HANGING_AFTER))
     }
 
     /// Reads partitions of a topic from the offsets given to their ends as they are for a read_committed reader; `wait`
@@ -149,22 +159,14 @@ impl KafkaLedger {
         (wait, is_whole): (Duration, bool),
         mut each: impl FnMut(&BorrowedMessage<'_>),
     ) -> Result<(), Trouble> {
-        let reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string()))?,
-        };
-        let mut open = self.still_open(&reader, topic, from, wait.min(HANGING_AFTER))?;
-        if !open.is_empty() {
-            let partitions: Vec<i32> = open.keys().copied().collect();
-            tracing::warn!(topic, ?partitions, "transactions stay open; ending what may hang of our own");
-            hanging::end(&self.producers, topic, &partitions)?;
-            open = self.still_open(&reader, topic, from, wait.saturating_sub(HANGING_AFTER))?;
-        }
-        if let (true, Some((partition, _))) = (is_whole, open.first_key_value()) {
-            tracing::error!(topic, partition, "ALARM: somebody's transaction stays open; nothing is decided meanwhile");
-            return Err(Trouble::Anew(format!(
-                "{topic}/{partition}: somebody's transaction stays open; if it does for minutes, no coordinator knows of \
-                 it: find and end it by Kafka's `kafka-transactions` (find-hanging, abort)"
+        let reader = self.reader()?;
+        let partitions: Vec<i32> = from.iter().map(|(partition, _)| *partition).collect();
+        let hidden = self.hidden(&reader, topic, &partitions, (wait, is_whole))?;
+        if let (true, Some((partition, span))) = (is_whole, hidden.first_key_value()) {
+            return Err(Trouble::Open(format!(
+                "{topic}/{partition}: a transaction stays open at {}; if it does for minutes, no coordinator knows of it: \
+                 find and end it by Kafka's `kafka-transactions` (find-hanging, abort)",
+                span.start()
             )));
         }
         let mut list = TopicPartitionList::new();
@@ -172,7 +174,7 @@ impl KafkaLedger {
         let mut unread = BTreeSet::new();
         for (partition, offset) in from {
             // Behind an open transaction there is nothing for such a reader, not even an end to be reached.
-            if open.get(partition).is_some_and(|hidden| hidden.contains(offset)) {
+            if hidden.get(partition).is_some_and(|span| span.contains(offset)) {
                 continue;
             }
             unread.insert(*partition);
@@ -200,18 +202,37 @@ impl KafkaLedger {
             }
         }
         reader.unassign().map_err(|error| anew(&error, "assign"))?;
-        // Where something went wrong, the next one finds the brokers anew.
         self.reader = Some(reader);
         Ok(())
     }
 
-    /// How many partitions the dispatch topic has, if anything goes to another one than its key's own.
-    fn partitions_aside(&self, transaction: &Transaction) -> Result<Option<i32>, Trouble> {
+    /// As whom of the group we commit. With cooperative assignment the generation moves without a poll: it is asked for
+    /// anew every time.
+    fn member(&self) -> Result<ConsumerGroupMetadata, Trouble> {
+        self.consumer.group_metadata().ok_or_else(|| Trouble::Anew("we are no member of the group".to_owned()))
+    }
+
+    /// How many partitions the dispatch topic has, if anything goes to another one than its key's own. Something hides
+    /// there what was published then: what may hang of our own is ended.
+    fn partitions_aside(&mut self, transaction: &Transaction) -> Result<Option<i32>, Trouble> {
         if transaction.messages.iter().all(|message| message.aside == 0) {
             return Ok(None);
         }
-        let topic = &self.topics.decisions.dispatch;
-        partition_count(&self.ends, topic).map_err(|error| trouble(&error, topic))
+        let topic = self.topics.decisions.dispatch.clone();
+        let count = partition_count(&self.ends, &topic).map_err(|error| trouble(&error, &topic))?;
+        let reader = self.reader()?;
+        let partitions: Vec<i32> = (0..count.unwrap_or(0)).collect();
+        self.hidden(&reader, &topic, &partitions, (HANGING_AFTER, false))?;
+        self.reader = Some(reader);
+        Ok(count)
+    }
+
+    /// The reader of whole logs; where something goes wrong, the next one finds the brokers anew.
+    fn reader(&mut self) -> Result<EventConsumer, Trouble> {
+        match self.reader.take() {
+            Some(reader) => Ok(reader),
+            None => whole_reader(&self.kafka).map_err(|failure| Trouble::Unusable(failure.to_string())),
+        }
     }
 
     /// All records of state of a partition, as [`Ledger::state`] gives those of one's own.
@@ -270,7 +291,16 @@ impl Ledger for KafkaLedger {
     }
 
     fn committed(&mut self) -> Result<Option<Committed>, Trouble> {
-        let all = committed_texts(&self.consumer, [&self.partition]);
+        let ask = || committed_texts(&self.consumer, [&self.partition]);
+        let all = match ask() {
+            // What hangs beside it keeps the broker from telling; where it is another trouble, this meets it too.
+            Err(error) if !is_refusal(&error) => {
+                tracing::warn!(partition = %self.partition, %error, "no committed offset; ending what may hang of our own");
+                hanging::end_offset(&self.producers, &self.partition, &self.member()?, &self.calls)?;
+                ask()
+            }
+            answer => answer,
+        };
         let all = all.map_err(|error| trouble(&error, "committed offset"))?;
         let kept = all.get(&self.partition);
         Ok(kept.map(|(offset, metadata)| Committed { next_offset: *offset, mark: mark::read(metadata) }))
@@ -337,9 +367,7 @@ impl Ledger for KafkaLedger {
         if let Some(mark) = &transaction.mark {
             element.set_metadata(mark::text(mark));
         }
-        // With cooperative assignment the generation moves without a poll: asked for anew every time.
-        let member = self.consumer.group_metadata();
-        let member = member.ok_or_else(|| Trouble::Anew("we are no member of the group".to_owned()))?;
+        let member = self.member()?;
         let sent = self.calls.make(|| {
             kill_points::stick("offsets");
             producer.send_offsets_to_transaction(&offsets, &member, STEP_WAIT)
@@ -364,7 +392,7 @@ pub(super) fn visible_of(record: &BorrowedMessage<'_>) -> Option<Visible> {
     Some(Visible { id: str::from_utf8(id).ok()?.to_owned(), payload })
 }
 
-fn watermarks(reader: &EventConsumer, topic: &str, partition: i32) -> Result<(i64, i64), Trouble> {
+pub(super) fn watermarks(reader: &EventConsumer, topic: &str, partition: i32) -> Result<(i64, i64), Trouble> {
     let asked = reader.fetch_watermarks(topic, partition, ANSWER_WAIT);
     asked.map_err(|error| trouble(&error, &format!("ends of {topic}/{partition}")))
 }

@@ -130,6 +130,9 @@ pub enum Trouble {
         /// The offset after the last.
         high: i64,
     },
+    /// A transaction that nobody ends hides what is to be read.
+    #[error("{0}")]
+    Open(String),
     /// We are not let in; no retry helps.
     #[error("refused: {0}")]
     Refused(String),

@@ -349,6 +349,7 @@ impl<'a> Correlation<'a> {
                 let command = Gap::before(partition, *next, (*low, *high)).map(|gap| gap.command()).unwrap_or_default();
                 tracing::error!(%partition, command, "ALARM: stopped, the others go on: {trouble}");
             }
+            Trouble::Open(_) => tracing::error!(%partition, "ALARM: stopped, the others go on: {trouble}"),
             Trouble::Refused(reason) => {
                 let (brokers, reason) = (self.office.kafka.brokers.clone(), reason.clone());
                 return Err(Failure::Refused { brokers, reason });

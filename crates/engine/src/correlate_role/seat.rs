@@ -443,6 +443,6 @@ pub const fn pause_after(trouble: &Trouble) -> Duration {
     match trouble {
         Trouble::Anew(_) => ANEW_AFTER,
         // Somebody has to do something first.
-        Trouble::Gap { .. } | Trouble::Refused(_) | Trouble::Unusable(_) => Duration::from_secs(10),
+        Trouble::Gap { .. } | Trouble::Open(_) | Trouble::Refused(_) | Trouble::Unusable(_) => Duration::from_secs(10),
     }
 }

@@ -115,8 +115,7 @@ pub fn settle(producer: &TransactionalProducer, deadline: Instant) -> Result<(),
     producer.poll(Duration::ZERO);
     while producer.in_flight_count() > 0 {
         if Instant::now() >= deadline {
-            let reason = format!("messages of the transaction are not acknowledged within {WRITE_WAIT:?}");
-            return Err(Trouble::Anew(reason));
+            return Err(Trouble::Anew("messages of the transaction are not acknowledged in time".to_owned()));
         }
         look(producer, began);
     }

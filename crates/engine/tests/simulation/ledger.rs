@@ -205,7 +205,8 @@ impl Ledger for MemoryLedger {
 
     fn state(&mut self) -> Result<StateRecords, Trouble> {
         let mut state = self.known.take().unwrap_or_default();
-        // Nobody but these ids writes there, so that nothing is open once they are fenced.
+        // Nobody but these ids writes there, so that nothing is open once they are fenced: what hangs on Kafka all the
+        // same is tried there alone (`tests/tests/kafka_ledger.rs`).
         self.ask("state", |broker| read_along(broker, &mut state))?;
         let alive = state.into_records();
         self.next_offset = header::read(&alive).ok().flatten().map(|header| header.next_offset);

@@ -194,7 +194,9 @@ impl Member {
                 Trouble::Anew(_) => {}
                 // Somebody accepts it.
                 Trouble::Gap { low, .. } => self.accepted_gap_to = Some(low),
-                Trouble::Refused(reason) | Trouble::Unusable(reason) => ground.complaints.push(reason),
+                Trouble::Open(reason) | Trouble::Refused(reason) | Trouble::Unusable(reason) => {
+                    ground.complaints.push(reason);
+                }
             }
         }
     }

@@ -89,6 +89,6 @@ impl fmt::Display for Coverage {
         )?;
         writeln!(f, "  too much for a slow broker: {too_much} transactions")?;
         writeln!(f, "  lost by the broker: {lost} decisions, {lost_state} transactions of state; {gaps} gaps")?;
-        write!(f, "  behind a transaction that nobody ended: decisions of {hidden} rounds")
+        write!(f, "  a transaction that nobody ended stood before decisions in {hidden} rounds")
     }
 }
