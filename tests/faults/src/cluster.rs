@@ -88,38 +88,9 @@ impl Cluster {
         kafka(self.folder.path(), arguments)
     }
 
-    /// Keeps in `folder` what the brokers know of a transaction that is open on a partition: what Kafka's own tools
-    /// say, their logs, and the bytes of the partition and of the transactions' own topic.
-    ///
-    /// # Errors
-    /// It cannot be kept.
-    pub fn keep_transaction(&self, folder: &Path, topic: &str, partition: usize) -> Result<(), Trouble> {
-        let partition = partition.to_string();
-        let mut said = String::new();
-        for question in [&["describe-producers", "--topic", topic, "--partition", &partition] as &[&str], &["list"]] {
-            let arguments = [&["transactions", "--bootstrap-server", self.brokers()], question].concat();
-            let output = Command::new(script()).arg("tool").args(&arguments).output()?;
-            let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            said += &format!("{arguments:?}\n{out}{error}\n");
-        }
-        std::fs::write(folder.join("transactions.txt"), said)?;
-        for node in 1..=NODES {
-            let name = format!("node-{node}");
-            let from = self.folder.path().join("kafka").join(&name);
-            std::fs::create_dir_all(folder.join(&name))?;
-            std::fs::copy(from.join("log"), folder.join(&name).join("log"))?;
-            for kept in std::fs::read_dir(from.join("data"))? {
-                let kept = kept?.file_name().to_string_lossy().into_owned();
-                if kept == format!("{topic}-{partition}") || kept.starts_with("__transaction_state-") {
-                    let (from, to) = (from.join("data").join(&kept), folder.join(&name).join(&kept));
-                    let copied = Command::new("cp").arg("-rT").arg(from).arg(to).output()?;
-                    if !copied.status.success() {
-                        return Err(Trouble::from(String::from_utf8_lossy(&copied.stderr).into_owned()));
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// The folder of a broker (from 1): its log, and its data in `data/`.
+    pub fn folder_of(&self, node: u16) -> PathBuf {
+        self.folder.path().join(format!("kafka/node-{node}"))
     }
 
     /// Whether a broker (from 1) accepts connections.

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod crew;
+mod evidence;
 mod faults;
 mod judge;
 mod overlap;

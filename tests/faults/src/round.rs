@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cluster::Cluster;
 use crate::crew::{Crew, Seat};
+use crate::evidence;
 use crate::faults::{Fault, Struck};
 use crate::judge::{Examples, Expected, Found, Verdict, compare};
 use crate::random::Random;
@@ -325,34 +326,15 @@ impl<'c> Round<'c> {
         Ok(verdict)
     }
 
-    fn keep_evidence(&self, folder: &Path, record: &Record, examples: &Examples) -> Result<(), Trouble> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("examples.txt"), examples.0.join("\n") + "\n")?;
-        std::fs::write(folder.join("round.txt"), format!("{record:#?}\n"))?;
-        if let Some((topic, partition)) = &self.left_open {
-            self.cluster.keep_transaction(folder, topic, *partition)?;
-        }
-        for path in self.logs()? {
-            std::fs::copy(&path, folder.join(path.file_name().unwrap_or_default()))?;
-        }
-        Ok(())
-    }
-
-    fn logs(&self) -> Result<Vec<PathBuf>, Trouble> {
-        let mut logs = Vec::new();
-        for found in std::fs::read_dir(self.stage.path())? {
-            let path = found?.path();
-            if path.extension().is_some_and(|extension| extension == "log") {
-                logs.push(path);
-            }
-        }
-        Ok(logs)
+    fn keep_open(&self, folder: &Path) -> Result<(), Trouble> {
+        let Some((topic, partition)) = &self.left_open else { return Ok(()) };
+        evidence::keep_transaction(folder, self.cluster, topic, *partition)
     }
 
     /// Notes how often a member that began found transactions that did not end by themselves.
     fn note_hanging(&mut self) -> Result<(), Trouble> {
         let mut found = 0;
-        for path in self.logs()? {
+        for path in evidence::logs(self.stage.path())? {
             found += std::fs::read_to_string(path)?.matches("ending what may hang").count();
         }
         self.notes.extend((found > 0).then(|| format!("{found} times transactions stood open")));
@@ -480,7 +462,7 @@ fn carry(
 fn finish(run: &Run<'_>, round: &Round<'_>, record: &mut Record, examples: &Examples) {
     if matches!(record.outcome, Outcome::Failed | Outcome::NotHit) {
         let folder = run.evidence.join(format!("{}-{}", record.fault, record.seed));
-        match round.keep_evidence(&folder, record, examples) {
+        match evidence::keep(&folder, round.stage.path(), record, examples).and_then(|()| round.keep_open(&folder)) {
             Ok(()) => record.notes.push(format!("logs and examples in {}", folder.display())),
             Err(trouble) => record.notes.push(format!("logs and examples were not kept: {trouble}")),
         }

@@ -9,6 +9,8 @@ use std::path::Path;
 use fenghuo_tests::trouble::Trouble;
 use serde_json::Value;
 
+use crate::evidence;
+
 /// What all processes of a round counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -30,14 +32,11 @@ pub struct Sums {
 /// A log cannot be read.
 pub fn of_logs(folder: &Path) -> Result<Option<Sums>, Trouble> {
     let mut sums = Sums::default();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
-            match of_log(&text) {
-                Some(of_log) => sums.add(of_log),
-                None => return Ok(None),
-            }
+    for path in evidence::logs(folder)? {
+        let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+        match of_log(&text) {
+            Some(of_log) => sums.add(of_log),
+            None => return Ok(None),
         }
     }
     Ok(Some(sums))
