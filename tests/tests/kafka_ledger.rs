@@ -345,7 +345,7 @@ impl Forged {
         Forger::of(&self.broker.address, &id).unwrap()
     }
 
-    /// From now on the broker asks the coordinator, as by default.
+    /// Has the broker ask the coordinator from now on, as by default.
     fn verify(&self) {
         let verified = "transaction.partition.verification.enable=true";
         let mut tool = std::process::Command::new(fenghuo_tests::broker::script());

@@ -145,9 +145,21 @@ fn asking(kafka: &Kafka, noted: &Arc<Noted>, isolation: &str) -> Result<EventCon
 /// # Errors
 /// A property that librdkafka does not know.
 pub fn group_reader(kafka: &Kafka, role: &str) -> Result<EventConsumer, Failure> {
+    of_group(kafka, role, "read_committed")
+}
+
+/// The same, which is told what is committed also where transactions that are open may change it.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn unsettled_reader(kafka: &Kafka, role: &str) -> Result<EventConsumer, Failure> {
+    of_group(kafka, role, "read_uncommitted")
+}
+
+fn of_group(kafka: &Kafka, role: &str, isolation: &str) -> Result<EventConsumer, Failure> {
     let mut config = client(kafka, "reader", &[]);
     config.set("enable.auto.commit", "false").set("allow.auto.create.topics", "false");
-    config.set("group.id", format!("{}.{role}", kafka.group));
+    config.set("isolation.level", isolation).set("group.id", format!("{}.{role}", kafka.group));
     let context = Context { role: "reader", noted: Arc::new(Noted::default()) };
     config.create_with_context(context).map_err(|error| wrong_property(&error))
 }

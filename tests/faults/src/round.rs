@@ -335,7 +335,7 @@ impl<'c> Round<'c> {
     fn note_hanging(&mut self) -> Result<(), Trouble> {
         let mut found = 0;
         for path in evidence::logs(self.stage.path())? {
-            found += std::fs::read_to_string(path)?.matches("ending what may hang").count();
+            found += std::fs::read_to_string(path)?.matches("transactions stand open;").count();
         }
         self.notes.extend((found > 0).then(|| format!("{found} times transactions stood open")));
         Ok(())

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -21,7 +22,7 @@ use super::ledger::Trouble;
 use super::writing::{self, TransactionalProducer};
 use crate::config::Kafka;
 use crate::events::TopicPartition;
-use crate::kafka::{ANSWER_WAIT, EventConsumer, uncommitted_reader};
+use crate::kafka::{ANSWER_WAIT, EventConsumer, committed_texts, uncommitted_reader, unsettled_reader};
 
 /// How long a transaction must have stood open to be taken for one that hangs.
 pub const HANGING_AFTER: Duration = Duration::from_secs(2);
@@ -63,16 +64,17 @@ pub fn look(
     }
 }
 
-/// Those of these partitions that every replica follows: what is written there is acknowledged.
+/// Those of these partitions that most replicas follow: what is written there is acknowledged, and nobody who begins
+/// waits for a partition that others need.
 ///
 /// # Errors
 /// Nobody answered.
-pub fn healthy(asking: &EventConsumer, topic: &str, partitions: &[i32]) -> Result<Vec<i32>, Trouble> {
+pub fn writable(asking: &EventConsumer, topic: &str, partitions: &[i32]) -> Result<Vec<i32>, Trouble> {
     let metadata = asking.fetch_metadata(Some(topic), ANSWER_WAIT).map_err(|error| trouble(&error, topic))?;
     let all = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
-    let healthy =
-        all.filter(|found| found.isr().len() == found.replicas().len()).map(rdkafka::metadata::MetadataPartition::id);
-    Ok(healthy.filter(|partition| partitions.contains(partition)).collect())
+    let writable = all.filter(|found| 2 * found.isr().len() > found.replicas().len());
+    let writable = writable.map(rdkafka::metadata::MetadataPartition::id);
+    Ok(writable.filter(|partition| partitions.contains(partition)).collect())
 }
 
 /// Whether the state of a partition goes on behind the first transaction that is hidden. Then that one took place, for
@@ -89,10 +91,15 @@ pub fn is_followed(kafka: &Kafka, topic: &str, partition: i32, hidden: &RangeInc
     let (began, mut transactions) = (Instant::now(), 0);
     loop {
         match reader.poll(LOOK_EVERY) {
-            Some(Ok(record)) if record.offset() >= *hidden.end() => return Ok(transactions > 1),
+            Some(Ok(record)) if record.offset() >= *hidden.end() => return Ok(false),
             // Each transaction writes one.
-            Some(Ok(record)) => transactions += usize::from(record.key() == Some(header::KEY)),
-            Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(transactions > 1),
+            Some(Ok(record)) if record.key() == Some(header::KEY) => {
+                transactions += 1;
+                if transactions > 1 {
+                    return Ok(true);
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
             Some(Err(error)) if began.elapsed() >= STEP_WAIT => return Err(failed(error)),
             None if began.elapsed() >= STEP_WAIT => {
                 return Err(Trouble::Anew(format!("topic {topic}: what hangs was not read to its end")));
@@ -115,6 +122,16 @@ pub fn end(producers: &[TransactionalProducer], topic: &str, partitions: &[i32])
         }
         writing::settle(producer, Instant::now() + STEP_WAIT)
     })
+}
+
+/// Whether something hangs beside the group's offset of a partition: the coordinator tells it to those only who do not
+/// ask for what is settled.
+///
+/// # Errors
+/// A property that librdkafka does not know.
+pub fn hides_offset(kafka: &Kafka, role: &str, partition: &TopicPartition) -> Result<bool, Trouble> {
+    let asking = unsettled_reader(kafka, role).map_err(|failure| Trouble::Unusable(failure.to_string()))?;
+    Ok(committed_texts(&asking, [partition]).is_ok())
 }
 
 /// Ends what hangs of these producers beside the group's offset of a partition: until then nobody is told it.

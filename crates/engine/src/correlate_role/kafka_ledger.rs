@@ -17,6 +17,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::ROLE;
 use super::calls::Calls;
 use super::hanging::{self, HANGING_AFTER, Hidden};
 use super::ledger::{Committed, Ledger, Since, StateRecords, Transaction, Trouble, Visible};
@@ -55,6 +56,8 @@ pub struct KafkaLedger {
     ends: Arc<EventConsumer>,
     producers: Vec<TransactionalProducer>,
     turn: usize,
+    /// Where on the dispatch topic transactions stood open when something was published again: partitions and offsets.
+    tried: BTreeSet<(i32, i64)>,
     /// Reads whole logs; one for all that is read, for a new one first has to find the brokers.
     reader: Option<EventConsumer>,
     calls: Calls,
@@ -80,6 +83,7 @@ impl KafkaLedger {
             ends: Arc::clone(ends),
             producers: Vec::new(),
             turn: 0,
+            tried: BTreeSet::new(),
             reader: None,
             calls: Calls::none(),
             tails: Tails::default(),
@@ -131,17 +135,22 @@ impl KafkaLedger {
         let stands = |(partition, span): &(&i32, &RangeInclusive<i64>)| {
             first.get(partition).is_some_and(|first| first.start() == span.start())
         };
-        let hanging: Vec<i32> = open.iter().filter(stands).map(|(partition, _)| *partition).collect();
-        for (partition, span) in open.iter().filter(|_| is_state) {
-            if hanging::is_followed(&self.kafka, topic, *partition, span)? {
+        let mut hanging: Vec<i32> = open.iter().filter(stands).map(|(partition, _)| *partition).collect();
+        if self.producers.is_empty() {
+            // Nothing of it is ours to end: who asks has not fenced anybody.
+            hanging.clear();
+        } else if !is_state {
+            hanging = hanging::writable(&self.ends, topic, &hanging)?;
+        }
+        for partition in hanging.iter().filter(|_| is_state) {
+            if hanging::is_followed(&self.kafka, topic, *partition, &open[partition])? {
                 return Err(Trouble::Open(format!(
                     "{topic}/{partition}: a transaction that took place was not ended at {}, and others rest on it: what \
                      it remembers is lost when it is aborted by Kafka's `kafka-transactions` (find-hanging, abort)",
-                    span.start()
+                    open[partition].start()
                 )));
             }
         }
-        let hanging = hanging::healthy(&self.ends, topic, &hanging)?;
         if !hanging.is_empty() {
             tracing::warn!(topic, ?hanging, "transactions stand open; ending what may hang of our own");
             hanging::end(&self.producers, topic, &hanging)?;
@@ -221,9 +230,19 @@ impl KafkaLedger {
         let topic = self.topics.decisions.dispatch.clone();
         let count = partition_count(&self.ends, &topic).map_err(|error| trouble(&error, &topic))?;
         let reader = self.reader()?;
-        let partitions: Vec<i32> = (0..count.unwrap_or(0)).collect();
-        self.hidden(&reader, &topic, &partitions, (HANGING_AFTER, false))?;
+        let look = hanging::look((&reader, &self.ends), &topic, 0..count.unwrap_or(0), Duration::ZERO);
+        // What is not known is not in the way of what is published elsewhere.
+        let hidden: Vec<(i32, i64)> =
+            look.iter().flatten().map(|(partition, span)| (*partition, *span.start())).collect();
+        let untried: Vec<i32> =
+            hidden.iter().filter(|place| !self.tried.contains(place)).map(|(partition, _)| *partition).collect();
+        self.tried = hidden.into_iter().collect();
         self.reader = Some(reader);
+        let hanging = hanging::writable(&self.ends, &topic, &untried).unwrap_or_default();
+        if !hanging.is_empty() {
+            tracing::warn!(topic, ?hanging, "transactions stand open; ending what may hang of our own");
+            hanging::end(&self.producers, &topic, &hanging)?;
+        }
         Ok(count)
     }
 
@@ -293,9 +312,9 @@ impl Ledger for KafkaLedger {
     fn committed(&mut self) -> Result<Option<Committed>, Trouble> {
         let ask = || committed_texts(&self.consumer, [&self.partition]);
         let all = match ask() {
-            // What hangs beside it keeps the broker from telling; where it is another trouble, this meets it too.
-            Err(error) if !is_refusal(&error) => {
-                tracing::warn!(partition = %self.partition, %error, "no committed offset; ending what may hang of our own");
+            // What hangs beside it keeps the coordinator from telling.
+            Err(error) if !is_refusal(&error) && hanging::hides_offset(&self.kafka, ROLE, &self.partition)? => {
+                tracing::warn!(partition = %self.partition, "a transaction holds back the group's offset; ending it");
                 hanging::end_offset(&self.producers, &self.partition, &self.member()?, &self.calls)?;
                 ask()
             }
