@@ -31,9 +31,9 @@ impl Fault for Rebalance {
         if long { 20 } else { 1 }
     }
 
-    fn setting(&self, seed: u64, _long: bool) -> Setting {
-        // The night has to outlast the storm.
-        let plan = Plan { hours: 4.0, ..night(seed) };
+    fn setting(&self, seed: u64, long: bool) -> Setting {
+        // The night has to outlast the storm; the long form is for a release build, which is faster.
+        let plan = Plan { hours: if long { 7.0 } else { 4.0 }, ..night(seed) };
         Setting { plan, seats: vec![Seat::loose("a"), Seat::loose("b")], proxied: false }
     }
 
