@@ -91,8 +91,6 @@ pub struct Round<'c> {
     fault_at: Option<Instant>,
     /// Where the signals ended when every raw record had become some.
     all_signals: Option<Vec<(i64, i64)>>,
-    /// Where a transaction stayed open: topic and partition.
-    left_open: Option<(String, usize)>,
     interrupted: &'c AtomicBool,
 }
 
@@ -127,7 +125,6 @@ impl<'c> Round<'c> {
             watch,
             fault_at: None,
             all_signals: None,
-            left_open: None,
             interrupted,
         };
         Ok((round, city, seats))
@@ -240,9 +237,9 @@ impl<'c> Round<'c> {
         for topic in ["dispatch", "watch"].map(|topic| self.stage.topic(topic)) {
             while let Some((partition, at, end)) = self.open_at(&topic)? {
                 if began.elapsed() > OPEN_WITHIN {
-                    let trouble = format!("{topic}/{partition}: a transaction stays open, at {at} of {end}");
-                    self.left_open = Some((topic, partition));
-                    return Err(Trouble::from(trouble));
+                    return Err(Trouble::from(format!(
+                        "{topic}/{partition}: a transaction stays open, at {at} of {end}"
+                    )));
                 }
                 self.pause(LOOK_EVERY * 4)?;
             }
@@ -326,9 +323,14 @@ impl<'c> Round<'c> {
         Ok(verdict)
     }
 
+    /// Keeps what the brokers know of the first transaction that stands open, if any does.
     fn keep_open(&self, folder: &Path) -> Result<(), Trouble> {
-        let Some((topic, partition)) = &self.left_open else { return Ok(()) };
-        evidence::keep_transaction(folder, self.cluster, topic, *partition)
+        for topic in ["state", "dispatch", "watch"].map(|topic| self.stage.topic(topic)) {
+            if let Some((partition, ..)) = self.open_at(&topic)? {
+                return evidence::keep_transaction(folder, self.cluster, &topic, partition);
+            }
+        }
+        Ok(())
     }
 
     /// Notes how often a member that began found transactions that did not end by themselves.
