@@ -33,7 +33,7 @@ impl Fault for Rebalance {
 
     fn setting(&self, seed: u64, long: bool) -> Setting {
         // The night has to outlast the storm; the long form is for a release build, which is faster.
-        let plan = Plan { hours: if long { 7.0 } else { 4.0 }, ..night(seed) };
+        let plan = Plan { hours: if long { 5.0 } else { 4.0 }, ..night(seed) };
         Setting { plan, seats: vec![Seat::loose("a"), Seat::loose("b")], proxied: false }
     }
 
