@@ -170,16 +170,21 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let partitions = list.elements().iter().map(partition_of).collect();
-        match RDKafkaErrorCode::from(code) {
-            RDKafkaErrorCode::AssignPartitions => self.noted.push(Event::Assigned(partitions)),
-            _ if self.noted.closing.load(Ordering::Acquire) => {
-                if let Err(error) = consumer.incremental_unassign(list) {
-                    tracing::warn!(role = self.role, %error, "partitions were not given back");
-                }
+        let is_given = RDKafkaErrorCode::from(code) == RDKafkaErrorCode::AssignPartitions;
+        if self.noted.closing.load(Ordering::Acquire) {
+            let answered = if is_given {
+                consumer.incremental_assign(&TopicPartitionList::new())
+            } else {
+                give_back(consumer, list)
+            };
+            if let Err(error) = answered {
+                tracing::warn!(role = self.role, %error, "a handover was not answered");
             }
-            _ => self.noted.push(Event::Revoked { partitions, lost: consumer.assignment_lost() }),
+            return;
         }
+        let partitions = list.elements().iter().map(partition_of).collect();
+        let lost = !is_given && consumer.assignment_lost();
+        self.noted.push(if is_given { Event::Assigned(partitions) } else { Event::Revoked { partitions, lost } });
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
@@ -210,6 +215,18 @@ impl ProducerContext for Context {
             Err((error, message)) => self.noted.refuse(receipt, message.partition(), error.clone()),
         }
     }
+}
+
+/// Lets go of partitions, as far as they were taken.
+fn give_back(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaResult<()> {
+    let taken = consumer.assignment()?;
+    let mut leaving = TopicPartitionList::new();
+    for element in list.elements() {
+        if taken.find_partition(element.topic(), element.partition()).is_some() {
+            leaving.add_partition(element.topic(), element.partition());
+        }
+    }
+    consumer.incremental_unassign(&leaving)
 }
 
 fn partition_of(element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>) -> TopicPartition {
