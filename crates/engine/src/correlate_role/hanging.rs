@@ -70,6 +70,9 @@ pub fn look(
 /// # Errors
 /// Nobody answered.
 pub fn writable(asking: &EventConsumer, topic: &str, partitions: &[i32]) -> Result<Vec<i32>, Trouble> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
     let metadata = asking.fetch_metadata(Some(topic), ANSWER_WAIT).map_err(|error| trouble(&error, topic))?;
     let all = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
     let writable = all.filter(|found| 2 * found.isr().len() > found.replicas().len());

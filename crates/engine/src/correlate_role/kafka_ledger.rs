@@ -151,11 +151,16 @@ impl KafkaLedger {
                 )));
             }
         }
-        if !hanging.is_empty() {
-            tracing::warn!(topic, ?hanging, "transactions stand open; ending what may hang of our own");
-            hanging::end(&self.producers, topic, &hanging)?;
-        }
+        self.end_hanging(topic, &hanging)?;
         look(open.keys().copied().collect(), wait.saturating_sub(HANGING_AFTER))
+    }
+
+    fn end_hanging(&self, topic: &str, hanging: &[i32]) -> Result<(), Trouble> {
+        if hanging.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(topic, ?hanging, "transactions stand open; ending what may hang of our own");
+        hanging::end(&self.producers, topic, hanging)
     }
 
     /// Reads partitions of a topic from the offsets given to their ends as they are for a read_committed reader; `wait`
@@ -239,10 +244,7 @@ impl KafkaLedger {
         self.tried = hidden.into_iter().collect();
         self.reader = Some(reader);
         let hanging = hanging::writable(&self.ends, &topic, &untried).unwrap_or_default();
-        if !hanging.is_empty() {
-            tracing::warn!(topic, ?hanging, "transactions stand open; ending what may hang of our own");
-            hanging::end(&self.producers, &topic, &hanging)?;
-        }
+        self.end_hanging(&topic, &hanging)?;
         Ok(count)
     }
 
