@@ -48,14 +48,27 @@ struct Bench {
     report: Report,
 }
 
+/// A part of the table.
+type Part = fn(&mut Bench) -> io::Result<()>;
+
+/// All parts, by the names under which they can be asked for.
+const PARTS: [(&str, Part); 6] = [
+    ("registry", Bench::registry),
+    ("decoded", Bench::decoded_signals),
+    ("bytes", Bench::bytes),
+    ("decoding", Bench::decoding),
+    ("windows", Bench::alternatives),
+    ("growth", Bench::growth),
+];
+
 fn main() -> io::Result<()> {
     let mut bench = Bench { size: Size::asked(), policy: Arc::new(Policy::default()), report: Report::default() };
-    bench.registry()?;
-    bench.decoded_signals()?;
-    bench.bytes()?;
-    bench.decoding()?;
-    bench.alternatives()?;
-    bench.growth()?;
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, part) in PARTS {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            part(&mut bench)?;
+        }
+    }
     let folder = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
     bench.report.write(&folder.join("benches"))

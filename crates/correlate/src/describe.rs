@@ -145,7 +145,7 @@ impl Scribe<'_> {
             isolated: voice.isolated,
             unregistered: voice.unregistered,
             time: piece.time_is_receipt.then_some("received"),
-            source: owned(&piece.source),
+            source: piece.source.as_deref().map(str::to_owned),
         }
     }
 }

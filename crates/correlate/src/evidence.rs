@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fenghuo_model::registry::{BuildingIdx, DeviceIdx, Registry};
 use fenghuo_model::{Kind, Sensor};
+use smol_str::SmolStr;
 
 /// Who states something: a registered device by its number, anybody else by the name that the signal gave.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +40,7 @@ impl DeviceKey {
 pub(crate) struct Voice {
     pub(crate) device: DeviceKey,
     pub(crate) building: BuildingIdx,
-    pub(crate) location: Arc<str>,
+    pub(crate) location: SmolStr,
     pub(crate) sensor: Sensor,
     pub(crate) kind: Kind,
     /// Settled when it arrived: shown, opens incidents, and counts for no rule.
@@ -64,7 +65,7 @@ pub(crate) struct Piece {
     pub(crate) arrival: u64,
     /// Whether the time of receipt had to stand in for the device's.
     pub(crate) time_is_receipt: bool,
-    pub(crate) source: Option<Box<str>>,
+    pub(crate) source: Option<SmolStr>,
     /// Whether it is in the supporting set of its incident's confirmation.
     pub(crate) counted: bool,
     /// Repeats of the voice that are folded into this piece rather than stored.

@@ -2,8 +2,6 @@
 //!
 //! Nothing here changes anything: it looks at a region as it stands, with the same eyes that judge.
 
-use std::sync::Arc;
-
 use fenghuo_model::decision::EvidenceEntry;
 use fenghuo_model::policy::Rule;
 use fenghuo_model::registry::{BuildingIdx, Registry};
@@ -210,7 +208,7 @@ fn alarm_of(registry: &Registry, number: u32) -> Voice {
     Voice {
         device: DeviceKey::Registered(number),
         building: device.building,
-        location: Arc::from(device.location.unwrap_or(device.id)),
+        location: device.location.unwrap_or(device.id).into(),
         sensor: device.sensor,
         kind: Kind::Fire,
         isolated: false,

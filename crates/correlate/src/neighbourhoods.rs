@@ -105,6 +105,15 @@ struct Place {
     candidate_ms: Option<i64>,
 }
 
+/// A lit building in its home: who looks for those near another one asks all of some homes where they stand, and most
+/// stand too far away to be looked at any further.
+#[derive(Debug, Clone, Copy)]
+struct Resident {
+    lit: Lit,
+    building: BuildingIdx,
+    point: Point,
+}
+
 /// The lit buildings of a region, and who is near whom.
 pub(crate) struct Neighbourhoods {
     registry: Arc<Registry>,
@@ -121,7 +130,7 @@ pub(crate) struct Neighbourhoods {
     outlines: Vec<Outline>,
     homes: Grid,
     /// By home.
-    at_home: Vec<Vec<Lit>>,
+    at_home: Vec<Vec<Resident>>,
     blocks: Grid,
     /// By block.
     block_heat: Vec<Heat>,
@@ -213,7 +222,7 @@ impl Neighbourhoods {
             let (blocks, homes) = (place.around.iter().copied().max(), near.iter().copied().max());
             grow(&mut self.block_heat, blocks.unwrap_or(0), || Heat::NONE);
             grow(&mut self.at_home, homes.unwrap_or(0), Vec::new);
-            self.at_home[home as usize].push(lit);
+            self.at_home[home as usize].push(Resident { lit, building, point: place.point });
             self.meet(lit, &mut place, &mut heat, &near);
         }
         if lit as usize == self.places.len() {
@@ -230,14 +239,15 @@ impl Neighbourhoods {
     /// Who is near a new one, and the new one to them.
     fn meet(&mut self, lit: Lit, place: &mut Place, heat: &mut Heat, cells: &[Cell]) {
         let own = (place.building, place.point);
-        for other in cells.iter().flat_map(|cell| &self.at_home[*cell as usize]).copied() {
+        for resident in cells.iter().flat_map(|cell| &self.at_home[*cell as usize]).copied() {
+            let Resident { lit: other, building, point } = resident;
             let stands = u32::try_from(place.near.len()).expect("buildings are counted in 32 bits");
             if other == lit {
                 place.near.push(Near { lit, ring: 0, back: stands });
                 continue;
             }
-            let there = &mut self.places[other as usize];
-            if let Some(ring) = self.rings.between(&self.registry, own, (there.building, there.point)) {
+            if let Some(ring) = self.rings.between(&self.registry, own, (building, point)) {
+                let there = &mut self.places[other as usize];
                 let back = u32::try_from(there.near.len()).expect("buildings are counted in 32 bits");
                 there.near.push(Near { lit, ring, back: stands });
                 place.near.push(Near { lit: other, ring, back });
@@ -252,7 +262,7 @@ impl Neighbourhoods {
         let place = &mut self.places[lit as usize];
         let near = std::mem::take(&mut place.near);
         if self.rings.reach().is_some() {
-            self.at_home[place.home as usize].retain(|other| *other != lit);
+            self.at_home[place.home as usize].retain(|other| other.lit != lit);
         }
         for Near { lit: other, back, .. } in near.into_iter().filter(|near| near.lit != lit) {
             // The last of the other's takes the place that gets free, and whom that is about hears of it.

@@ -7,16 +7,20 @@ use std::hash::BuildHasher;
 
 use fenghuo_model::registry::Registry;
 use hashbrown::HashTable;
+use smallvec::{SmallVec, smallvec};
 
 use crate::evidence::{Heard, Piece, Voice};
 use crate::shows::Shows;
+
+/// The times that a voice spoke; most speak once or twice, which stands in place.
+pub(crate) type Pieces = SmallVec<[Piece; 2]>;
 
 /// What one voice said.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) voice: Voice,
     /// By (event time, arrival); never empty.
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) pieces: Pieces,
 }
 
 impl Series {
@@ -151,7 +155,7 @@ impl Window {
     /// Adds a voice that has not spoken with its first piece; whether it shows a new location ([`Shows::take`]).
     pub(crate) fn begin(&mut self, voice: Voice, piece: Piece, registry: &Registry) -> bool {
         let shows_location = self.shows.take(&voice, &self.series, registry);
-        self.series.push(Series { voice, pieces: vec![piece] });
+        self.series.push(Series { voice, pieces: smallvec![piece] });
         self.pieces += 1;
         self.hopeless = None;
         match self.series.len() {

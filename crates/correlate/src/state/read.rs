@@ -20,7 +20,7 @@ use crate::evidence::{DeviceKey, Piece, Voice};
 use crate::incident::{Confirmation, DueTimes, Incident, IncidentId, Member};
 use crate::incidents::Slot;
 use crate::region::Region;
-use crate::window::{Series, Window};
+use crate::window::{Pieces, Series, Window};
 
 /// A record with its key, for what is said when it cannot be read.
 #[derive(Clone, Copy)]
@@ -248,11 +248,11 @@ impl Region {
             received_at_ms: piece.received_at_ms,
             arrival: piece.arrival,
             time_is_receipt: piece.time_is_receipt,
-            source: piece.source.map(|source| source.into_owned().into_boxed_str()),
+            source: piece.source.map(Into::into),
             counted: piece.counted,
             repeats: usize::try_from(piece.repeats).unwrap_or(usize::MAX),
         };
-        let pieces: Vec<Piece> = record.pieces.into_iter().map(piece).collect();
+        let pieces: Pieces = record.pieces.into_iter().map(piece).collect();
         if pieces.is_empty() {
             return Err(stored.damaged("a voice without evidence"));
         }
