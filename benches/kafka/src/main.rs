@@ -57,7 +57,7 @@ pub struct Arguments {
     /// storm
     #[arg(long)]
     records: Option<usize>,
-    /// Runs of each that are counted, after one that is not [default: 3, quick 1 and none]
+    /// Runs of each that are counted, after one that is not [default: 5, quick 1 and none]
     #[arg(long)]
     runs: Option<usize>,
     /// How long each rate is kept up, seconds [default: 20, quick 3]
@@ -143,7 +143,7 @@ impl Arguments {
         Size {
             buildings: self.buildings.unwrap_or(default_buildings).max(100),
             records: self.records.unwrap_or_else(|| of(8_000_000, 60_000)).max(1_000),
-            runs: self.runs.unwrap_or_else(|| of(3, 1)).max(1),
+            runs: self.runs.unwrap_or_else(|| of(5, 1)).max(1),
             warm_ups: of(1, 0),
             seconds: self.seconds.unwrap_or(default_seconds).max(1),
             partitions: self.partitions.max(1),

@@ -11,11 +11,14 @@ const MOST_RECORDS: usize = 4_000;
 /// With so many decisions a transaction is full: large ones are 17 kB, and all of it has to be in the logs well within
 /// the transaction's time.
 const MOST_DECISIONS: usize = 1_000;
-/// How long records without a decision wait for their transaction, and decisions that are late anyway.
-pub const FLUSH_EVERY_MS: i64 = 100;
+/// How long records without a decision wait for their transaction.
+const FLUSH_EVERY_MS: i64 = 100;
 /// From how far behind the time of day on a partition is catching up: its decisions are not late by what they wait for
 /// each other, and a transaction for each would keep it behind.
 const BEHIND_MS: i64 = 60_000;
+/// How long all records of a partition that is catching up wait: of a minute a hundredth, and a transaction costs the
+/// brokers what hundreds of records do.
+const FLUSH_BEHIND_EVERY_MS: i64 = 500;
 
 /// A moment between two looks at the queue.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +79,9 @@ impl Room {
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     written_ms: i64,
-    /// Records taken since.
+    /// How long records wait.
+    every_ms: i64,
+    /// Records taken since the last transaction.
     waiting: usize,
     room: Room,
 }
@@ -85,7 +90,7 @@ impl Pace {
     /// Nothing was written yet; `now_ms` is the caller's monotonic clock, `room` what whoever was here before has left.
     #[must_use]
     pub const fn new(now_ms: i64, room: Room) -> Self {
-        Self { written_ms: now_ms, waiting: 0, room }
+        Self { written_ms: now_ms, every_ms: FLUSH_EVERY_MS, waiting: 0, room }
     }
 
     /// How much would go into the next transaction; whoever comes next goes on with it.
@@ -103,7 +108,7 @@ impl Pace {
     /// How long the queue may be waited for, at most.
     #[must_use]
     pub fn wait(&self, shard: &Shard, now_ms: i64, longest: Duration) -> Duration {
-        let left_ms = FLUSH_EVERY_MS - (now_ms - self.written_ms);
+        let left_ms = self.every_ms - (now_ms - self.written_ms);
         let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
         if shard.is_ahead() { left.min(longest) } else { longest }
     }
@@ -117,8 +122,9 @@ impl Pace {
         let &Moment { now_ms, time_of_day_ms, taken, is_last } = moment;
         let is_overdue = shard.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
         self.waiting += taken;
-        let is_full = self.has_no_room(shard, 0) || now_ms - self.written_ms >= FLUSH_EVERY_MS || is_last;
         let is_behind = shard.heard_ms().is_some_and(|heard_ms| heard_ms < time_of_day_ms - BEHIND_MS);
+        self.every_ms = if is_behind { FLUSH_BEHIND_EVERY_MS } else { FLUSH_EVERY_MS };
+        let is_full = self.has_no_room(shard, 0) || now_ms - self.written_ms >= self.every_ms || is_last;
         let is_pressing = shard.waiting_decisions() > 0 && !is_behind;
         let is_due = is_pressing || is_overdue || (shard.is_ahead() && is_full);
         if !is_due {

@@ -22,7 +22,7 @@ use crate::signals::Arrival;
 pub const DATE_MS: i64 = 1_795_312_680_000;
 /// From how far behind the time of day on decisions may wait for each other, and how long.
 const BEHIND_MS: i64 = 60_000;
-const MAY_WAIT_MS: i64 = 100;
+const MAY_WAIT_MS: i64 = 500;
 
 /// What a member is told about the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
