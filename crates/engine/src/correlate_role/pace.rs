@@ -79,7 +79,7 @@ impl Room {
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     written_ms: i64,
-    /// How long records wait.
+    /// How long records wait, as the last look found.
     every_ms: i64,
     /// Records taken since the last transaction.
     waiting: usize,
